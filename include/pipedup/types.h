@@ -1,0 +1,40 @@
+// The few plain types that the whole project shares.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace pipedup {
+
+/// Offset of a byte in a session; the session's first byte has position 0.
+using Position = std::uint64_t;
+
+/// One run of a stream: random, never 0.
+using SessionId = std::uint64_t;
+
+/// Wall-clock time in ns since the Unix epoch, as it stands on the wire.
+using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
+
+/// What separates records. Bytes are never changed; this decides where blocks may begin.
+enum class RecordFormat : std::uint8_t {
+  kLines,  ///< a record ends with '\n'
+  kNul,    ///< a record ends with NUL
+  kRaw,    ///< there are no records: any byte may begin a block
+};
+
+/// A range of positions that a subscriber was not given.
+struct Gap {
+  SessionId session = 0;
+  Position from = 0;                 ///< first byte lost
+  Position to = 0;                   ///< first byte after it that is not
+  std::uint64_t first_record = 0;    ///< records that had ended before the gap
+  std::uint64_t records = 0;         ///< records that ended in it
+  WallTime after{};                  ///< publish time of the last block before it (0: none)
+  WallTime before{};                 ///< publish time of the first block behind it (0: none)
+  std::string reason;                ///< for people: "retention passed", "publisher vanished"
+
+  std::uint64_t bytes() const { return to - from; }
+};
+
+}  // namespace pipedup
