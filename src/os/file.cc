@@ -1,0 +1,134 @@
+#include "os/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "os/io.h"
+
+namespace pipedup {
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+}
+
+Mapping Mapping::OfFile(int fd, std::size_t bytes) {
+  void* at = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) throw Error("map a segment: " + ErrnoText(errno));
+  return {static_cast<std::byte*>(at), bytes};
+}
+
+Mapping Mapping::OfMemory(std::size_t bytes) {
+  void* at =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw Error("map " + std::to_string(bytes) + " bytes: " + ErrnoText(errno));
+  return {static_cast<std::byte*>(at), bytes};
+}
+
+UniqueFd CreateFile(const std::string& path, int* error) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  *error = fd ? 0 : errno;
+  return fd;
+}
+
+bool RemoveFile(const std::string& path) { return ::unlink(path.c_str()) == 0; }
+
+bool MakePrivateDirectory(const std::string& path, std::string* why) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    *why = path + ": " + ErrnoText(errno);
+    return false;
+  }
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+  } else if (!S_ISDIR(info.st_mode)) {
+    *why = path + ": not a directory";
+  } else if (info.st_uid != ::geteuid()) {
+    *why = path + ": belongs to another user";
+  } else if ((info.st_mode & 077) != 0) {
+    *why = path + ": open to other users (chmod 700 it)";
+  } else {
+    return true;
+  }
+  return false;
+}
+
+void RemoveDirectory(const std::string& path) {
+  for (const std::string& name : ListDirectory(path)) RemoveFile(path + "/" + name);
+  ::rmdir(path.c_str());
+}
+
+std::vector<std::string> ListDirectory(const std::string& path) {
+  std::vector<std::string> names;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return names;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(directory);
+  return names;
+}
+
+std::optional<FileLock> FileLock::TryAcquire(const std::string& path, std::string* why) {
+  while (true) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) {
+      *why = path + ": " + ErrnoText(errno);
+      return std::nullopt;
+    }
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      *why = path + ": held by another process";
+      return std::nullopt;
+    }
+    // Whoever held it may have removed the file meanwhile: then this lock guards nothing.
+    struct stat held {};
+    struct stat named {};
+    if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 &&
+        held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
+      return FileLock(std::move(fd));
+    }
+  }
+}
+
+std::optional<std::string> ReadTextFile(const std::string& path, std::string* why) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    *why = path + ": " + ErrnoText(errno);
+    return std::nullopt;
+  }
+  constexpr std::size_t kMax = 1024 * 1024;
+  std::string text(kMax, '\0');
+  std::size_t used = 0;
+  while (used < kMax) {
+    const IoResult result =
+        ReadSome(fd.get(), std::as_writable_bytes(std::span(text)).subspan(used));
+    if (result.status == IoStatus::kEnd) break;
+    if (result.status != IoStatus::kOk) {
+      *why = path + ": " + ErrnoText(result.error);
+      return std::nullopt;
+    }
+    used += result.count;
+  }
+  text.resize(used);
+  return text;
+}
+
+}  // namespace pipedup

@@ -1,0 +1,73 @@
+// Files, directories, mappings and locks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "os/fd.h"
+
+namespace pipedup {
+
+/// A mapping: of a file, read-only, or of private memory, writable. Move-only; unmaps what it owns.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+
+  /// Maps the first `bytes` of `fd`, which may reach beyond its end: only what the file holds may
+  /// be read (anything else is SIGBUS). Throws Error.
+  static Mapping OfFile(int fd, std::size_t bytes);
+  /// Zeroed memory that takes no room until it is written. Throws Error.
+  static Mapping OfMemory(std::size_t bytes);
+
+  const std::byte* data() const { return data_; }
+  /// For OfMemory only.
+  std::byte* writable() { return data_; }
+
+ private:
+  Mapping(std::byte* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// Creates `path` (mode 0600) for reading and writing; it must not exist. On failure no descriptor,
+/// and `*error` is the errno.
+UniqueFd CreateFile(const std::string& path, int* error);
+
+/// Removes a file; false if it could not be (it may be gone already).
+bool RemoveFile(const std::string& path);
+
+/// Makes a directory with mode 0700 unless there is one. False, with `*why`, if there is none
+/// afterwards, or it is a link, another user's, or open to others.
+bool MakePrivateDirectory(const std::string& path, std::string* why);
+
+/// Removes a directory and the plain files in it. Best effort, never follows links.
+void RemoveDirectory(const std::string& path);
+
+/// The names in a directory, without "." and ".."; none if it cannot be read.
+std::vector<std::string> ListDirectory(const std::string& path);
+
+/// Holds `path` (created with mode 0600 if need be) locked against other processes until
+/// destroyed or the process dies.
+class FileLock {
+ public:
+  /// Nothing if somebody else holds it, or it could not be opened: `*why` says which.
+  static std::optional<FileLock> TryAcquire(const std::string& path, std::string* why);
+
+ private:
+  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+/// The whole file as text, or nothing with `*why`. At most 1 MiB is read.
+std::optional<std::string> ReadTextFile(const std::string& path, std::string* why);
+
+}  // namespace pipedup

@@ -1,0 +1,175 @@
+#include "os/io.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "base/error.h"
+
+namespace pipedup {
+namespace {
+
+IoResult FromErrno(int error, std::size_t count = 0) {
+  switch (error) {
+    case EAGAIN:
+#if EWOULDBLOCK != EAGAIN
+    case EWOULDBLOCK:
+#endif
+      return {IoStatus::kWouldBlock, count, error};
+    case ENOSPC:
+    case EDQUOT:
+      return {IoStatus::kNoSpace, count, error};
+    case EPIPE:
+    case ECONNRESET:
+      return {IoStatus::kClosed, count, error};
+    default:
+      return {IoStatus::kFailed, count, error};
+  }
+}
+
+}  // namespace
+
+void UniqueFd::Reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+std::string ErrnoText(int error) { return std::generic_category().message(error); }
+
+IoResult ReadSome(int fd, std::span<std::byte> into) {
+  while (true) {
+    const ssize_t n = ::read(fd, into.data(), into.size());
+    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (n == 0) return {IoStatus::kEnd, 0, 0};
+    if (errno == EIO && ::isatty(fd) == 1) return {IoStatus::kEnd, 0, 0};  // terminal hung up
+    if (errno != EINTR) return FromErrno(errno);
+  }
+}
+
+IoResult WriteAll(int fd, ByteSpan bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::write(fd, bytes.data() + done, bytes.size() - done);
+    if (n >= 0) {
+      done += static_cast<std::size_t>(n);
+    } else if (errno == EINTR) {
+      return {IoStatus::kInterrupted, done, EINTR};
+    } else {
+      return FromErrno(errno, done);
+    }
+  }
+  return {IoStatus::kOk, done, 0};
+}
+
+IoResult WriteSome(int fd, std::span<const ByteSpan> parts) {
+  std::array<iovec, 64> pieces;
+  const std::size_t count = std::min(parts.size(), pieces.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    // writev does not write through the pointer; iovec has no const form.
+    pieces[i] = {const_cast<std::byte*>(parts[i].data()), parts[i].size()};
+  }
+  const ssize_t n = ::writev(fd, pieces.data(), static_cast<int>(count));
+  if (n >= 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+  if (errno == EINTR) return {IoStatus::kInterrupted, 0, EINTR};
+  return FromErrno(errno);
+}
+
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+
+IoResult WriteNow(int fd, ByteSpan bytes) {
+  const iovec piece = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+  while (true) {
+    const ssize_t n = ::pwritev2(fd, &piece, 1, -1, RWF_NOWAIT);
+    if (n >= 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (errno != EINTR) return FromErrno(errno);
+  }
+}
+
+bool CanWriteNow(int fd) {
+  if (!IsPipe(fd)) return false;
+  // An empty write asks the kernel whether it knows the flag for pipes, and changes nothing. One
+  // that does not know it (before 6.4) would answer EOPNOTSUPP only to a write that has bytes, so
+  // the question is put to a pipe of our own.
+  const auto [read_end, write_end] = MakePipe();
+  const std::array<std::byte, 1> byte{};
+  return WriteNow(write_end.get(), byte).count == 1;
+}
+
+#else
+
+IoResult WriteNow(int, ByteSpan) { return {IoStatus::kWouldBlock, 0, EAGAIN}; }
+bool CanWriteNow(int) { return false; }
+
+#endif
+
+IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::pwrite(fd, bytes.data() + done, bytes.size() - done,
+                               static_cast<off_t>(offset + done));
+    if (n > 0) {
+      done += static_cast<std::size_t>(n);
+    } else if (n == 0) {
+      return {IoStatus::kNoSpace, done, ENOSPC};
+    } else if (errno != EINTR) {
+      return FromErrno(errno, done);
+    }
+  }
+  return {IoStatus::kOk, done, 0};
+}
+
+IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max) {
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+  while (true) {
+    auto at = static_cast<loff_t>(offset);
+    const ssize_t n = ::splice(from, nullptr, to, &at, max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (n == 0) return {IoStatus::kEnd, 0, 0};
+    if (errno != EINTR) return FromErrno(errno);
+  }
+#else
+  (void)from, (void)to, (void)offset, (void)max;
+  return {IoStatus::kFailed, 0, ENOSYS};
+#endif
+}
+
+std::pair<UniqueFd, UniqueFd> MakePipe() {
+  std::array<int, 2> ends{};
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw Error("pipe: " + ErrnoText(errno));
+#else
+  if (::pipe(ends.data()) != 0) throw Error("pipe: " + ErrnoText(errno));
+  ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#endif
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+bool IsPipe(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
+
+bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
+
+void GrowPipe(int fd, std::size_t bytes) {
+#if defined(F_SETPIPE_SZ) && !defined(PIPEDUP_PORTABLE)
+  if (IsPipe(fd) && ::fcntl(fd, F_GETPIPE_SZ) < static_cast<int>(bytes)) {
+    ::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(bytes));
+  }
+#else
+  (void)fd;
+  (void)bytes;
+#endif
+}
+
+}  // namespace pipedup

@@ -1,0 +1,72 @@
+// Reading and writing: the one place that knows EINTR, EAGAIN, EPIPE and ENOSPC.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/bytes.h"
+#include "os/fd.h"
+
+namespace pipedup {
+
+enum class IoStatus : std::uint8_t {
+  kOk,          ///< `count` bytes were moved, more than 0
+  kEnd,         ///< end of file
+  kWouldBlock,  ///< nothing now; wait until the descriptor is ready
+  kNoSpace,     ///< the file system is full (ENOSPC, EDQUOT)
+  kClosed,      ///< the reader of the pipe or socket has left (EPIPE, ECONNRESET)
+  kInterrupted, ///< a signal came before anything was moved; only calls that say so return it
+  kFailed,      ///< `error` has the errno
+};
+
+struct [[nodiscard]] IoResult {
+  IoStatus status = IoStatus::kOk;
+  std::size_t count = 0;  ///< bytes moved before `status` came; may be > 0 with any status
+  int error = 0;
+};
+
+/// The text of an errno value.
+std::string ErrnoText(int error);
+
+/// Reads what is there, at most `into.size()` bytes. Blocks only if the descriptor would.
+IoResult ReadSome(int fd, std::span<std::byte> into);
+
+/// Writes all of `bytes` at the file's position, going on after short writes; blocks while the
+/// reader is slow. Returns kInterrupted (with the bytes written so far) at a signal, so that
+/// a thread that writes can be called back.
+IoResult WriteAll(int fd, ByteSpan bytes);
+
+/// Writes up to `parts.size()` pieces with one call, as far as it goes; for small pieces.
+IoResult WriteSome(int fd, std::span<const ByteSpan> parts);
+
+/// Writes what a pipe or socket takes at once and never blocks: kWouldBlock when it is full.
+/// Nobody else's O_NONBLOCK is touched. `can_write_now` of the descriptor must be true.
+IoResult WriteNow(int fd, ByteSpan bytes);
+
+/// Whether WriteNow works on `fd` here: a pipe on a kernel that knows RWF_NOWAIT for pipes.
+/// Never true in the portable build.
+bool CanWriteNow(int fd);
+
+/// Writes all of `bytes` at `offset`. kNoSpace and kFailed say how many bytes are in the file.
+IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset);
+
+/// Moves at most `max` bytes from the pipe `from` into the file `to` at `offset` without a copy in
+/// user space. Never blocks. Nothing leaves the pipe before it is in the file. Where there is no
+/// splice (the portable build, a file system that refuses it) the outcome is kFailed and the
+/// caller reads and writes instead.
+IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max);
+
+/// {read end, write end}. Throws Error when the process has no descriptor left.
+std::pair<UniqueFd, UniqueFd> MakePipe();
+
+bool IsPipe(int fd);
+bool IsTerminal(int fd);
+bool IsOpen(int fd);
+
+/// Asks for a pipe of `bytes`; best effort (a user's limit may stand against it). Linux only.
+void GrowPipe(int fd, std::size_t bytes);
+
+}  // namespace pipedup

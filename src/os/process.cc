@@ -1,0 +1,58 @@
+#include "os/process.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include <array>
+#include <cstdlib>
+
+namespace pipedup {
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+void KeepFreedBlocksInHeap() {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 32 * 1024 * 1024);
+#endif
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
+
+std::int64_t ProcessId() { return ::getpid(); }
+
+std::uint32_t UserId() { return ::geteuid(); }
+
+std::string Environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? "" : value;
+}
+
+std::vector<std::string> RuntimeDirectories() {
+  std::vector<std::string> found;
+  for (const std::string& path :
+       {Environment("XDG_RUNTIME_DIR"), std::string("/dev/shm"), Environment("TMPDIR"),
+        std::string("/tmp")}) {
+    if (!path.empty() && ::access(path.c_str(), W_OK | X_OK) == 0) found.push_back(path);
+  }
+  return found;
+}
+
+ScopedPrivateUmask::ScopedPrivateUmask() : saved_(::umask(077)) {}
+ScopedPrivateUmask::~ScopedPrivateUmask() { ::umask(static_cast<mode_t>(saved_)); }
+
+}  // namespace pipedup

@@ -1,0 +1,41 @@
+// This process and its surroundings.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pipedup {
+
+/// Raises the soft limit of open descriptors to the hard one: libzmq aborts when it runs out.
+void RaiseDescriptorLimit();
+
+/// Lets freed blocks of a megabyte stay in the heap: libzmq allocates one for each received message,
+/// and giving it back to the kernel each time costs a page fault for every 4 KiB. At most 32 MiB
+/// of free memory stay at the heap's end. glibc only; does nothing elsewhere.
+void KeepFreedBlocksInHeap();
+
+std::string HostName();
+std::int64_t ProcessId();
+std::uint32_t UserId();
+
+/// The variable's value, or "" if it is not set.
+std::string Environment(const std::string& name);
+
+/// Where a journal in memory may go, best first: $XDG_RUNTIME_DIR, /dev/shm, $TMPDIR or /tmp.
+std::vector<std::string> RuntimeDirectories();
+
+/// While it lives, nothing that this process creates is open to other users.
+class ScopedPrivateUmask {
+ public:
+  ScopedPrivateUmask();
+  ~ScopedPrivateUmask();
+  ScopedPrivateUmask(const ScopedPrivateUmask&) = delete;
+  ScopedPrivateUmask& operator=(const ScopedPrivateUmask&) = delete;
+
+ private:
+  unsigned saved_;
+};
+
+}  // namespace pipedup

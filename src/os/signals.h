@@ -1,0 +1,42 @@
+// Signals arrive inside the event loop's wait, and nowhere else.
+#pragma once
+
+#include <initializer_list>
+#include <thread>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace pipedup {
+
+/// Makes SIGPIPE an error of the write instead of the end of the process. Children that are
+/// started through os/child.h get the default back.
+void IgnoreBrokenPipe();
+
+/// Takes the named signals away from their default action and queues them here. One per process,
+/// made before any thread. A signal that was ignored when the process started (nohup) stays so.
+class SignalQueue {
+ public:
+  explicit SignalQueue(std::initializer_list<int> signals);
+  ~SignalQueue();
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+
+  /// Readable when a signal is queued.
+  int fd() const { return fd_.get(); }
+  /// The next one, or 0.
+  int Next();
+
+ private:
+  std::vector<int> signals_;
+  UniqueFd fd_;
+};
+
+/// Gets `thread` out of a blocking write: the call returns kInterrupted. The thread may just miss
+/// it, so the caller repeats until the thread says that it has noticed.
+void InterruptThread(std::thread& thread);
+
+/// Ends this process the way `signal` would have, so that its parent sees the right status.
+[[noreturn]] void DieBySignal(int signal);
+
+}  // namespace pipedup
