@@ -1,0 +1,126 @@
+#include "net/loop.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/error.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kLongestWait = std::chrono::seconds(1);
+constexpr auto kOwnDelay = std::chrono::milliseconds(250);  // of a busy machine, not of a stop
+
+}  // namespace
+
+EventLoop::EventLoop() : now_(Clock::now()), real_(now_) {}
+
+EventLoop::WatchId EventLoop::OnReadable(int fd, Callback callback) {
+  changed_ = true;
+  watches_[next_id_] = {fd, nullptr, std::move(callback), ZMQ_POLLIN | ZMQ_POLLERR};
+  return next_id_++;
+}
+
+EventLoop::WatchId EventLoop::OnHangUp(int fd, Callback callback) {
+  changed_ = true;
+  watches_[next_id_] = {fd, nullptr, std::move(callback), ZMQ_POLLERR};
+  return next_id_++;
+}
+
+EventLoop::WatchId EventLoop::OnMessage(Socket& socket, Callback callback) {
+  changed_ = true;
+  watches_[next_id_] = {-1, socket.handle(), std::move(callback), ZMQ_POLLIN};
+  return next_id_++;
+}
+
+void EventLoop::SetEnabled(WatchId id, bool enabled) {
+  Watch& watch = watches_.at(id);
+  if (watch.enabled != enabled) changed_ = true;
+  watch.enabled = enabled;
+}
+
+void EventLoop::Remove(WatchId id) {
+  changed_ = true;
+  watches_.erase(id);
+}
+
+EventLoop::TimerId EventLoop::After(Duration delay, Callback callback) {
+  const TimePoint due = now_ + delay;
+  timers_[next_id_] = {std::move(callback), Duration(0), due};
+  due_.emplace(due, next_id_);
+  return next_id_++;
+}
+
+EventLoop::TimerId EventLoop::Every(Duration interval, Callback callback) {
+  const TimerId id = After(interval, std::move(callback));
+  timers_[id].interval = interval;
+  return id;
+}
+
+void EventLoop::Cancel(TimerId id) { timers_.erase(id); }  // its due entry finds nothing
+
+void EventLoop::Run() {
+  stopped_ = false;
+  while (!stopped_) {
+    Wait();
+    if (!stopped_) RunTimers();
+  }
+}
+
+void EventLoop::AdvanceClock(Duration waited_for) {
+  const TimePoint real = Clock::now();
+  now_ += std::min<Duration>(real - real_, waited_for + kOwnDelay);
+  real_ = real;
+}
+
+void EventLoop::Wait() {
+  if (changed_) {
+    items_.clear();
+    ids_.clear();
+    for (const auto& [id, watch] : watches_) {
+      if (!watch.enabled) continue;
+      items_.push_back({watch.socket, watch.fd, watch.events, 0});
+      ids_.push_back(id);
+    }
+    changed_ = false;
+  }
+  while (!due_.empty() && !timers_.contains(due_.begin()->second)) due_.erase(due_.begin());
+  Duration wait = kLongestWait;
+  if (!due_.empty()) wait = std::clamp<Duration>(due_.begin()->first - now_, Duration(0), wait);
+  // Rounded up: a timer must be due when the wait for it is over.
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait);
+  const int ready = zmq_poll(items_.data(), static_cast<int>(items_.size()), ms.count());
+  AdvanceClock(ms);
+  if (ready < 0) {
+    if (zmq_errno() == EINTR) return;
+    throw Error(std::string("poll: ") + zmq_strerror(zmq_errno()));
+  }
+  if (ready == 0) return;
+  for (std::size_t i = 0; i < items_.size() && !stopped_; ++i) {
+    if (items_[i].revents == 0) continue;
+    const auto watch = watches_.find(ids_[i]);
+    if (watch == watches_.end() || !watch->second.enabled) continue;
+    const Callback callback = watch->second.callback;  // it may remove itself
+    callback();
+  }
+}
+
+void EventLoop::RunTimers() {
+  while (!due_.empty() && due_.begin()->first <= now_ && !stopped_) {
+    const TimerId id = due_.begin()->second;
+    due_.erase(due_.begin());
+    const auto timer = timers_.find(id);
+    if (timer == timers_.end()) continue;
+    const Callback callback = timer->second.callback;
+    if (timer->second.interval.count() == 0) {
+      timers_.erase(timer);
+    } else {
+      timer->second.due = now_ + timer->second.interval;
+      due_.emplace(timer->second.due, id);
+    }
+    callback();
+  }
+}
+
+}  // namespace pipedup

@@ -1,0 +1,216 @@
+#include "net/socket.h"
+
+#include <cerrno>
+#include <optional>
+
+#include "base/error.h"
+#include "os/io.h"
+#include "os/process.h"
+#include "wire/block_header.h"
+#include "wire/control.h"
+
+namespace pipedup {
+namespace {
+
+// A ZAP domain on every listener makes libzmq ask our handler about each peer, and refuse those
+// that speak ZMTP 1 or 2, or HTTP: without it they are taken for a subscriber and sent the stream.
+constexpr const char* kZapDomain = "pipedup";
+
+constexpr int kHandshakeMs = 5000;
+constexpr int kBacklog = 1024;
+constexpr int kReconnectMs = 100;
+constexpr int kReconnectMaxMs = 5000;
+constexpr int kConnectTimeoutMs = 5000;
+constexpr int kSendQueue = 1000;      // messages; for sockets whose bytes are bounded elsewhere
+constexpr int kFarewellMs = 500;      // how long a "bye" may take to leave
+
+struct Hint {
+  SharedBytes bytes;
+  std::shared_ptr<Outstanding> account;
+};
+
+void Release(void*, void* hint) {
+  const std::unique_ptr<Hint> owned(static_cast<Hint*>(hint));
+  if (owned->account) owned->account->Release(owned->bytes.size());
+}
+
+}  // namespace
+
+Context::Context(int io_threads) : context_(io_threads) {
+  context_.set(zmq::ctxopt::max_sockets, 1023);
+}
+
+std::string Message::peer_address() const {
+  const char* address = zmq_msg_gets(message_.handle(), "Peer-Address");
+  return address == nullptr ? "" : address;
+}
+
+SharedBytes Message::Share() {
+  auto owner = std::make_shared<zmq::message_t>(std::move(message_));
+  const ByteSpan bytes(static_cast<const std::byte*>(owner->data()), owner->size());
+  return {std::move(owner), bytes};
+}
+
+void Outstanding::Release(std::size_t bytes) {
+  bytes_.fetch_sub(bytes, std::memory_order_seq_cst);
+  if (wake_.exchange(false, std::memory_order_seq_cst)) waker_->Wake();
+}
+
+Socket::Socket(Context& context, zmq::socket_type type) : socket_(context.get(), type) {}
+
+void Socket::SetCommon(std::int64_t max_message_bytes, int linger_ms) {
+  // Never ZMQ_HEARTBEAT_*: with 4.3.4 a full receive pipe and a dying peer abort the process. Half-
+  // open links are found by our own silence timers; keepalive clears their remains at the kernel.
+  socket_.set(zmq::sockopt::linger, linger_ms);
+  socket_.set(zmq::sockopt::rcvhwm, 0);  // a filled receive pipe is handled badly; see the readers
+  socket_.set(zmq::sockopt::maxmsgsize, max_message_bytes);
+  socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
+  socket_.set(zmq::sockopt::tcp_keepalive, 1);
+  socket_.set(zmq::sockopt::tcp_keepalive_idle, 30);
+  socket_.set(zmq::sockopt::tcp_keepalive_intvl, 10);
+  socket_.set(zmq::sockopt::tcp_keepalive_cnt, 3);
+}
+
+Socket Socket::Pub(Context& context, int send_high_water_mark) {
+  Socket socket(context, zmq::socket_type::pub);
+  socket.SetCommon(control::kMaxRequestBytes, 0);  // it receives subscriptions only
+  socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);
+  socket.socket_.set(zmq::sockopt::backlog, kBacklog);
+  socket.socket_.set(zmq::sockopt::zap_domain, kZapDomain);
+  return socket;
+}
+
+Socket Socket::Router(Context& context) {
+  Socket socket(context, zmq::socket_type::router);
+  socket.SetCommon(control::kMaxRequestBytes, 0);
+  socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
+  socket.socket_.set(zmq::sockopt::backlog, kBacklog);
+  socket.socket_.set(zmq::sockopt::zap_domain, kZapDomain);
+  socket.socket_.set(zmq::sockopt::router_mandatory, 1);
+  return socket;
+}
+
+Socket Socket::Sub(Context& context, bool ipv6) {
+  Socket socket(context, zmq::socket_type::sub);
+  socket.SetCommon(kMaxBlockBytes + 4096, 0);
+  socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
+  socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+  socket.socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  socket.socket_.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
+  return socket;
+}
+
+Socket Socket::Dealer(Context& context, bool ipv6) {
+  Socket socket(context, zmq::socket_type::dealer);
+  socket.SetCommon(kMaxBlockBytes + 4096, kFarewellMs);
+  socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
+  socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
+  socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+  socket.socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  socket.socket_.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
+  return socket;
+}
+
+Socket Socket::Zap(Context& context) {
+  Socket socket(context, zmq::socket_type::rep);
+  socket.socket_.set(zmq::sockopt::linger, 0);
+  socket.socket_.bind("inproc://zeromq.zap.01");
+  return socket;
+}
+
+void Socket::Bind(const std::string& endpoint, bool ipv6) {
+  try {
+    std::optional<ScopedPrivateUmask> private_path;
+    if (endpoint.starts_with("ipc://")) private_path.emplace();
+    socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
+    socket_.bind(endpoint);
+  } catch (const zmq::error_t& error) {
+    throw Error("bind '" + endpoint + "': " + error.what());
+  }
+}
+
+void Socket::Unbind(const std::string& endpoint) { socket_.unbind(endpoint); }
+
+void Socket::Connect(const std::string& endpoint) {
+  try {
+    socket_.connect(endpoint);
+  } catch (const zmq::error_t& error) {
+    throw Error("connect to '" + endpoint + "': " + error.what());
+  }
+}
+
+std::string Socket::bound_endpoint() const { return socket_.get(zmq::sockopt::last_endpoint); }
+
+void Socket::Subscribe(std::string_view prefix) {
+  socket_.set(zmq::sockopt::subscribe, zmq::buffer(prefix));
+}
+
+void Socket::Unsubscribe(std::string_view prefix) {
+  socket_.set(zmq::sockopt::unsubscribe, zmq::buffer(prefix));
+}
+
+void Socket::SetSendHighWaterMark(int messages) {
+  socket_.set(zmq::sockopt::sndhwm, messages);  // since libzmq 4.2 for connected peers, too
+}
+
+SendStatus Socket::SendMessage(zmq::message_t& message, Frame frame) {
+  const auto flags = zmq::send_flags::dontwait |
+                     (frame == Frame::kMore ? zmq::send_flags::sndmore : zmq::send_flags::none);
+  while (true) {
+    const int sent = zmq_msg_send(message.handle(), socket_.handle(), static_cast<int>(flags));
+    if (sent >= 0) return SendStatus::kSent;
+    switch (zmq_errno()) {
+      case EINTR:
+        continue;
+      case EAGAIN:
+        return SendStatus::kFull;
+      case EHOSTUNREACH:
+        return SendStatus::kUnreachable;
+      default:
+        throw Error(std::string("send: ") + zmq_strerror(zmq_errno()));
+    }
+  }
+}
+
+SendStatus Socket::Send(ByteSpan bytes, Frame frame) {
+  zmq::message_t message(bytes.data(), bytes.size());
+  return SendMessage(message, frame);
+}
+
+SendStatus Socket::SendShared(SharedBytes bytes, std::shared_ptr<Outstanding> account,
+                              Frame frame) {
+  if (account) account->Add(bytes.size());
+  auto hint = std::make_unique<Hint>(Hint{std::move(bytes), std::move(account)});
+  // libzmq wants a pointer to non-const, and does not write to what it sends.
+  void* data = const_cast<std::byte*>(hint->bytes.bytes.data());
+  const std::size_t size = hint->bytes.size();
+  zmq::message_t message(data, size, Release, hint.release());
+  return SendMessage(message, frame);
+}
+
+bool Socket::Receive(std::vector<Message>* frames, std::size_t max_frames) {
+  frames->clear();
+  bool more = true;
+  bool too_many = false;
+  while (more) {
+    zmq::message_t message;
+    int received = 0;
+    do {
+      received = zmq_msg_recv(message.handle(), socket_.handle(), ZMQ_DONTWAIT);
+    } while (received < 0 && zmq_errno() == EINTR);
+    if (received < 0) {
+      if (zmq_errno() == EAGAIN) return false;
+      throw Error(std::string("receive: ") + zmq_strerror(zmq_errno()));
+    }
+    more = message.more();
+    if (frames->size() < max_frames) {
+      frames->emplace_back(std::move(message));
+    } else {
+      too_many = true;
+    }
+  }
+  if (too_many) frames->clear();
+  return true;
+}
+
+}  // namespace pipedup

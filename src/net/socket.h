@@ -1,0 +1,120 @@
+// ZeroMQ sockets: every option is set here, and nothing outside src/net names <zmq.hpp>.
+// Why each option has its value stands in socket.cc.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "base/bytes.h"
+#include "os/waker.h"
+
+namespace pipedup {
+
+/// One per process, outlives its sockets. Destroying it waits for nothing: all sockets linger
+/// for a bounded time.
+class Context {
+ public:
+  explicit Context(int io_threads = 1);
+  zmq::context_t& get() { return context_; }
+
+ private:
+  zmq::context_t context_;
+};
+
+/// A received frame.
+class Message {
+ public:
+  Message() = default;
+  explicit Message(zmq::message_t message) : message_(std::move(message)) {}
+
+  ByteSpan bytes() const {
+    return {static_cast<const std::byte*>(message_.data()), message_.size()};
+  }
+  /// Address of the peer that sent it, "" if not known.
+  std::string peer_address() const;
+  /// Its bytes without a copy; this message is empty afterwards.
+  SharedBytes Share();
+
+ private:
+  mutable zmq::message_t message_;
+};
+
+/// Counts bytes that were handed to a socket and that the socket has not let go of yet.
+/// Any thread.
+class Outstanding {
+ public:
+  /// `waker`, which must outlive every message sent on this account, is woken when bytes are let go
+  /// of after WakeOnRelease.
+  explicit Outstanding(std::shared_ptr<Waker> waker) : waker_(std::move(waker)) {}
+  void Add(std::size_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  void Release(std::size_t bytes);
+  std::size_t bytes() const { return bytes_.load(std::memory_order_seq_cst); }
+  /// Asks for one wake at the next release.
+  void WakeOnRelease() { wake_.store(true, std::memory_order_seq_cst); }
+
+ private:
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<bool> wake_{false};
+  std::shared_ptr<Waker> waker_;
+};
+
+enum class SendStatus : std::uint8_t {
+  kSent,
+  kFull,         ///< the peer's queue is full; nothing was sent
+  kUnreachable,  ///< the peer is gone (ROUTER only)
+};
+
+enum class Frame : bool { kLast, kMore };
+
+/// Move-only. Not thread-safe: one socket belongs to one thread.
+class Socket {
+ public:
+  static Socket Pub(Context& context, int send_high_water_mark);
+  static Socket Router(Context& context);
+  static Socket Sub(Context& context, bool ipv6);
+  static Socket Dealer(Context& context, bool ipv6);
+  /// The handler that libzmq asks whether a peer may come in (RFC 27).
+  static Socket Zap(Context& context);
+
+  /// Throws Error ("bind 'tcp://…': Address already in use"). An ipc path is made with mode 0600.
+  void Bind(const std::string& endpoint, bool ipv6);
+  void Unbind(const std::string& endpoint);
+  /// Returns at once; the connection is made, and made again, in the background. Throws Error.
+  void Connect(const std::string& endpoint);
+  /// The endpoint that the last Bind came to, with the port that was free.
+  std::string bound_endpoint() const;
+  void Close() { socket_.close(); }
+
+  void Subscribe(std::string_view prefix);
+  void Unsubscribe(std::string_view prefix);
+  void SetSendHighWaterMark(int messages);
+
+  /// Never blocks. After a frame that was sent with kMore, the next one is always sent.
+  SendStatus Send(ByteSpan bytes, Frame frame);
+  /// The same without a copy: `bytes` are kept alive until the socket lets go of them, in whichever
+  /// thread that is; `account` knows how many those are.
+  SendStatus SendShared(SharedBytes bytes, std::shared_ptr<Outstanding> account, Frame frame);
+
+  /// Takes one whole message off the socket, at most `max_frames` frames of it (the others are
+  /// thrown away, and `*frames` is empty). False if there is none.
+  bool Receive(std::vector<Message>* frames, std::size_t max_frames);
+
+  /// Lets the socket notice slots that its I/O thread has freed, which it otherwise does about once
+  /// a millisecond only; then small high-water marks would drop for fast readers.
+  void NoticeFreedSlots() { (void)socket_.get(zmq::sockopt::events); }
+
+  void* handle() { return socket_.handle(); }
+
+ private:
+  Socket(Context& context, zmq::socket_type type);
+  void SetCommon(std::int64_t max_message_bytes, int linger_ms);
+  SendStatus SendMessage(zmq::message_t& message, Frame frame);
+  zmq::socket_t socket_;
+};
+
+}  // namespace pipedup
