@@ -31,14 +31,14 @@ struct BlockHeader {
   Codec codec = Codec::kNone;
   bool begins_record = false;  ///< the first byte is the first of a record
   bool ends_record = false;    ///< the last byte is the last of a record
-  bool checksummed = true;     ///< false: `checksum` is 0 and says nothing
+  bool checksummed = true;     ///< false: `checksum` is 0 and is not to be verified
   SessionId session = 0;
-  Position position = 0;       ///< of the first byte
-  std::uint32_t length = 0;    ///< bytes, decoded; 0 unless kData
-  std::uint32_t records = 0;   ///< records that end in this block
+  Position position = 0;      ///< of the first byte
+  std::uint32_t length = 0;   ///< bytes, decoded; 0 unless kData
+  std::uint32_t records = 0;  ///< records that end in this block
   std::uint64_t records_before = 0;
-  std::int64_t time_ns = 0;    ///< publish time, ns since the Unix epoch
-  std::uint64_t checksum = 0;  ///< XXH3-64 of the payload as sent
+  std::int64_t time_ns = 0;       ///< publish time, ns since the Unix epoch
+  std::uint64_t checksum = 0;     ///< XXH3-64 of the payload as sent; kData only
   std::uint32_t exit_status = 0;  ///< kEndOfStream only; kUnknownExitStatus if not known
 
   Position end() const { return position + length; }
@@ -47,17 +47,20 @@ struct BlockHeader {
 
 using EncodedHeader = std::array<std::byte, kHeaderBytes>;
 
+/// Writes 0 where a field has no meaning: `checksum` when not checksummed, `exit_status` unless
+/// kEndOfStream. Nothing is checked: a header with, say, a length over the maximum is encoded,
+/// and refused by ParseHeader.
 EncodedHeader EncodeHeader(const BlockHeader& header);
 
 /// Why bytes are no header. kTruncated may be mended by more bytes; nothing else can be.
 enum class HeaderError : std::uint8_t {
-  kTruncated,   ///< fewer than 64 bytes
-  kMagic,       ///< not "PDU"
-  kVersion,     ///< "PDU" of another version: byte 3 says which
-  kChecksum,    ///< bytes 60..63 do not match 0..59: no field can be trusted, length included
-  kKind,        ///< unknown kind
-  kCodec,       ///< unknown codec
-  kLength,      ///< over kMaxBlockBytes, not 0 where it must be, or position + length overflows
+  kTruncated,  ///< fewer than 64 bytes
+  kMagic,      ///< not "PDU"
+  kVersion,    ///< "PDU" of another version: byte 3 says which
+  kChecksum,   ///< bytes 60..63 do not match 0..59: no field can be trusted, length included
+  kKind,       ///< unknown kind
+  kCodec,      ///< unknown codec
+  kLength,     ///< over kMaxBlockBytes, not 0 where it must be, or position + length overflows
 };
 
 /// A word for people: "bad magic", "unknown version" …
@@ -68,7 +71,9 @@ struct ParsedHeader {
   HeaderError error{};                ///< meaningful only when `header` is not set
 };
 
-/// Decodes the first 64 bytes of `bytes`. Every field is checked; nothing is thrown.
+/// Decodes the first 64 bytes of `bytes`. Every field is checked; nothing is thrown. Fields
+/// that have no meaning (see EncodeHeader) and unknown flags are read as 0, whatever they hold.
+/// The payload is not here to be verified: that is the caller's, with Checksum().
 [[nodiscard]] ParsedHeader ParseHeader(ByteSpan bytes);
 
 // ---- the first frame of a block message: topic, 0x00, header ----
@@ -76,16 +81,18 @@ struct ParsedHeader {
 /// 1 to 128 of [A-Za-z0-9._-].
 bool IsValidStreamName(std::string_view name);
 
-/// The frame for `topic` (empty in answers on the control socket).
+/// The frame for `topic`: a valid stream name, or empty in answers on the control socket.
 std::string EncodeFrame(std::string_view topic, const BlockHeader& header);
 
 struct ParsedFrame {
   std::string_view topic;             ///< borrowed from the frame
-  std::optional<BlockHeader> header;
-  HeaderError error{};
+  std::optional<BlockHeader> header;  ///< set unless there was an error
+  HeaderError error{};                ///< meaningful only when `header` is not set
 };
 
-/// Splits a first frame. Anything that is not `topic 0x00` + exactly 64 bytes is an error.
+/// Splits a first frame. Anything that is not `topic 0x00` + exactly 64 bytes is an error:
+/// kMagic when the topic is no stream name, kTruncated when bytes are missing, kLength when a
+/// sound header is followed by more.
 [[nodiscard]] ParsedFrame ParseFrame(ByteSpan frame);
 
 }  // namespace pipedup
