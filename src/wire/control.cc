@@ -1,3 +1,5 @@
+// Long, because both directions stand side by side: the two lists of members of a message must
+// agree with each other and with PROTOCOL.md, and one name and one limit serve both.
 #include "wire/control.h"
 
 #include <algorithm>
