@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/endpoint.h"
+#include "pipedup/command_line.h"
 #include "pipedup/types.h"
 
 namespace pipedup {
@@ -30,5 +31,13 @@ struct PubOptions {
   bool progress = false;
   std::vector<std::string> producer;         ///< argv; empty: stdin
 };
+
+struct ParsedPub {
+  cli::Parsed parsed;
+  PubOptions options;  ///< complete unless `parsed` has an exit status
+};
+
+/// Reads the command line of pipedup-pub, as cli::Parse does. `libraries`: see LibraryVersions.
+ParsedPub ParsePubOptions(int argc, const char* const* argv, const std::string& libraries);
 
 }  // namespace pipedup

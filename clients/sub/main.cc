@@ -1,0 +1,190 @@
+// pipedup-sub: its option table, and a call of the library.
+#include <pipedup/command_line.h>
+#include <pipedup/subscriber.h>
+#include <pipedup/version.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using pipedup::SubscriberOptions;
+using pipedup::cli::Option;
+
+constexpr std::chrono::nanoseconds kYear = 365 * 24h;
+constexpr std::size_t kMaxNameBytes = 256;
+
+/// What the command line has, where SubscriberOptions has one member for two options.
+struct Line {
+  SubscriberOptions options;
+  std::optional<std::uint64_t> last;
+  std::optional<std::chrono::nanoseconds> give_up;
+};
+
+std::string CheckName(std::string_view text) {
+  if (!text.empty() && text.size() <= kMaxNameBytes) return "";
+  return pipedup::cli::Quote(text) + " is not a name: 1 to 256 bytes";
+}
+
+std::vector<Option> StreamOptions(Line* to) {
+  namespace cli = pipedup::cli;
+  SubscriberOptions& options = to->options;
+  return {
+      {.name = "endpoint",
+       .value = "ENDPOINT",
+       .summary = "Where the publisher is.",
+       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://... or ipc:///PATH.",
+       .target = cli::Custom(
+           [&options](std::string_view text) {
+             return cli::ParseEndpointText(text, &options.endpoint);
+           },
+           options.endpoint),
+       .group = "What to read",
+       .positional = true,
+       .too_many = "several endpoints are not supported in this version"},
+      {.name = "stream",
+       .letter = 's',
+       .value = "NAME",
+       .summary = "Name of the stream.",
+       .target = cli::Text(&options.stream, cli::CheckStreamName),
+       .shown_default = "the one there is"},
+      {.name = "from",
+       .value = "WHERE",
+       .summary = "Where to begin: now, start, a position, or a time ago (-5m).",
+       .details =
+           "A new reader begins at the first record from there on. start is the oldest that "
+           "the publisher has kept.",
+       .target = cli::Custom(
+           [&options](std::string_view text) { return cli::ParseStartAt(text, &options.from); },
+           "now"),
+       .conflicts = "last"},
+      {.name = "last",
+       .letter = 'n',
+       .value = "N",
+       .summary = "Begin with the last N records, then go on live.",
+       .target = cli::Count(&to->last),
+       .conflicts = "from"},
+      {.name = "count",
+       .value = "N",
+       .summary = "Stop after N records.",
+       .target = cli::Count(&options.count, 1)},
+      {.name = "timeout",
+       .value = "DURATION",
+       .summary = "Stop after this long, with status 124.",
+       .target = cli::Time(&options.timeout, 1ms, kYear)},
+  };
+}
+
+std::vector<Option> BehaviorOptions(Line* to) {
+  namespace cli = pipedup::cli;
+  SubscriberOptions& options = to->options;
+  return {
+      {.name = "follow",
+       .letter = 'F',
+       .summary = "Stay through the end of a session and publisher restarts, like tail -F.",
+       .details = "Without it, the end of the stream is the end.",
+       .target = cli::Flag(&options.follow),
+       .group = "Behavior"},
+      {.name = "strict",
+       .summary = "Stop at the first gap.",
+       .details = "Without it, each gap is reported, and the status at the end is 3.",
+       .target = cli::Flag(&options.strict)},
+      {.name = "tap",
+       .summary = "Never make a producer wait.",
+       .details = "For a look at a stream whose publisher was given --slow wait.",
+       .target = cli::Flag(&options.tap)},
+      {.name = "name",
+       .value = "NAME",
+       .summary = "What operators see.",
+       .target = cli::Text(&options.name, CheckName),
+       .shown_default = "host and process id"},
+      {.name = "give-up",
+       .value = "DURATION",
+       .summary = "Give up when the publisher is not reachable for this long.",
+       .details = "0 is never.",
+       .target = cli::Time(&to->give_up, 0ns, kYear),
+       .shown_default = "30s, with --follow never"},
+      {.name = "dead-after",
+       .value = "DURATION",
+       .summary = "Remake the connection after this long without a sign of life.",
+       .target = cli::Time(&options.dead_after, 200ms, 1h)},
+  };
+}
+
+std::vector<Option> OutputOptions(Line* to) {
+  namespace cli = pipedup::cli;
+  SubscriberOptions& options = to->options;
+  return {
+      {.name = "prefix",
+       .summary = "Label each record with its stream.",
+       .target = cli::Flag(&options.prefix),
+       .group = "Output"},
+      {.name = "timestamps",
+       .summary = "Label each record with its publish time.",
+       .target = cli::Flag(&options.timestamps)},
+      {.name = "progress",
+       .letter = 'p',
+       .summary = "Show rate, total and lag on stderr.",
+       .target = cli::Flag(&options.progress)},
+      {.name = "stats",
+       .summary = "Say totals at the end.",
+       .target = cli::Flag(&options.stats)},
+  };
+}
+
+/// Fills in what depends on several options. There is nothing that can be wrong.
+std::string Complete(Line* line) {
+  if (line->last) line->options.from = {pipedup::StartAt::Kind::kLast, *line->last};
+  if (line->give_up || line->options.follow) {
+    line->options.give_up = line->give_up.value_or(0ns);
+  }
+  return "";
+}
+
+pipedup::cli::Program Table(Line* to) {
+  pipedup::cli::Program program{
+      .name = "pipedup-sub",
+      .summary = "write a stream that pipedup-pub publishes to stdout",
+      .usage = {"[options] [ENDPOINT]"},
+      .examples = {{"pipedup-sub | grep --line-buffered ERROR",
+                    "Read what the publisher on this machine has from now on."},
+                   {"pipedup-sub --from start build.example.org:5590 > build.log",
+                    "All that is kept, then live, until the stream ends."},
+                   {"pipedup-sub -F -n 100 ipc:///run/app.sock",
+                    "The last 100 records, and on through restarts of the publisher."}},
+      .options = StreamOptions(to),
+      .exit_statuses = {{"0", "the end of the stream was reached and nothing was lost"},
+                        {"1", "failure"},
+                        {"2", "wrong usage"},
+                        {"3", "data was lost; each gap was reported"},
+                        {"4", "publisher not reached, or vanished before the end"},
+                        {"5", "refused by the publisher"},
+                        {"124", "--timeout has passed"},
+                        {"128+N", "ended by signal N"},
+                        {"141", "the reader of stdout has left"}},
+      .libraries = pipedup::LibraryVersions(),
+      .command_refused =
+          "running a consumer is not supported in this version: "
+          "write pipedup-sub | consumer",
+      .check = [to] { return Complete(to); }};
+  for (auto* more : {BehaviorOptions, OutputOptions}) {
+    for (Option& option : more(to)) program.options.push_back(std::move(option));
+  }
+  return program;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Line line;
+  const pipedup::cli::Parsed parsed = pipedup::cli::Parse(Table(&line), argc, argv);
+  return pipedup::cli::RunMain(parsed, [&line](pipedup::Reporter& reporter) {
+    return pipedup::Subscribe(line.options, reporter);
+  });
+}

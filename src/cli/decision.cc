@@ -1,0 +1,172 @@
+#include "cli/decision.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/help.h"
+
+namespace pipedup::cli {
+namespace {
+
+enum class Color : std::uint8_t { kAuto, kAlways, kNever };
+
+/// The options of all programs.
+struct Common {
+  bool help = false;
+  bool version = false;
+  bool quiet = false;
+  int verbose = 0;
+  bool json = false;
+  Color color = Color::kAuto;
+  std::string config;
+  bool print_config = false;
+};
+
+std::vector<Option> CommonOptions(Common* to) {
+  return {
+      {.name = "help",
+       .letter = 'h',
+       .summary = "Print help and exit; -h is short, --help is complete.",
+       .target = Flag(&to->help),
+       .group = "Common options"},
+      {.name = "version",
+       .letter = 'V',
+       .summary = "Print versions (program, protocol, libraries, features) and exit.",
+       .target = Flag(&to->version)},
+      {.name = "quiet",
+       .letter = 'q',
+       .summary = "Say nothing but warnings and errors.",
+       .target = Flag(&to->quiet),
+       .conflicts = "verbose"},
+      {.name = "verbose",
+       .letter = 'v',
+       .summary = "Say more about what happens; may be repeated.",
+       .target = Repeats(&to->verbose),
+       .conflicts = "quiet"},
+      {.name = "log-format",
+       .summary = "How events are written to stderr.",
+       .details = "With json, each event is one object on one line.",
+       .target = Choice<bool>(&to->json, {{"text", false}, {"json", true}})},
+      {.name = "color",
+       .summary = "When to color the level of an event.",
+       .details = "With auto: on a terminal, unless the variable NO_COLOR is set.",
+       .target = Choice<Color>(
+           &to->color,
+           {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}})},
+      {.name = "config",
+       .value = "FILE",
+       .summary = "Read settings from a TOML file.",
+       .details = "It holds lines such as: retain = \"64MiB\". A name that is no option is an "
+                  "error.",
+       .target = Text(&to->config)},
+      {.name = "print-config",
+       .summary = "Print the effective settings as such a file and exit.",
+       .target = Flag(&to->print_config)},
+  };
+}
+
+const Given* LastGiven(std::span<const Option> table, const Arguments& arguments,
+                       std::string_view name) {
+  const Given* last = nullptr;
+  for (const Given& given : arguments.given) {
+    if (table[given.option].name == name) last = &given;
+  }
+  return last;
+}
+
+ReporterOptions ReporterFor(const std::string& program, const Common& common,
+                            const Surroundings& surroundings) {
+  ReporterOptions options;
+  options.program = program;
+  options.json = common.json;
+  options.verbosity = common.quiet ? -1 : std::min(common.verbose, 1);
+  options.color = common.color == Color::kAlways ||
+                  (common.color == Color::kAuto && surroundings.stderr_is_terminal &&
+                   surroundings.environment("NO_COLOR").empty() &&
+                   surroundings.environment("TERM") != "dumb");
+  return options;
+}
+
+class Decider {
+ public:
+  Decider(const Program& program, std::span<const std::string> words,
+          const Surroundings& surroundings)
+      : program_(program), surroundings_(surroundings), table_(program.options) {
+    for (Option& option : CommonOptions(&common_)) table_.push_back(std::move(option));
+    arguments_ = ReadArguments(table_, words,
+                               program.command == nullptr
+                                   ? "unexpected argument"
+                                   : "unexpected argument (a command goes after --)");
+  }
+
+  Decision Decide() {
+    // Help comes before anything that can be wrong with files and variables.
+    if (const Given* help = LastGiven(table_, arguments_, "help")) {
+      return Print(HelpText(program_, table_, help->spelled == "--help"));
+    }
+    if (LastGiven(table_, arguments_, "version") != nullptr)
+      return Print(VersionText(program_));
+
+    const Settings settings = Gather(table_, arguments_, ConfigPath(), surroundings_);
+    std::string wrong = arguments_.wrong;
+    if (wrong.empty()) wrong = settings.wrong;
+    // Stored even so: an error is said in the format that was asked for.
+    const std::string wrong_value = StoreAll(table_, settings);
+    if (wrong.empty()) wrong = wrong_value;
+    if (wrong.empty()) wrong = TakeCommand();
+    if (wrong.empty() && program_.check) wrong = program_.check();
+
+    Decision decision;
+    decision.reporter = ReporterFor(program_.name, common_, surroundings_);
+    if (!wrong.empty()) {
+      decision.exit_status = kExitUsage;
+      decision.wrong = std::move(wrong);
+    } else if (common_.print_config) {
+      decision.exit_status = kExitOk;
+      decision.out = SettingsText(program_, table_, settings);
+    }
+    return decision;
+  }
+
+ private:
+  Decision Print(std::string text) const {
+    Decision decision;
+    decision.exit_status = kExitOk;
+    decision.out = std::move(text);
+    decision.reporter = ReporterFor(program_.name, common_, surroundings_);
+    return decision;
+  }
+
+  std::string ConfigPath() const {
+    const Given* given = LastGiven(table_, arguments_, "config");
+    return given != nullptr ? given->text : surroundings_.environment(VariableName("config"));
+  }
+
+  std::string TakeCommand() const {
+    if (!arguments_.command) return "";
+    if (program_.command == nullptr) {
+      return "--: " + (program_.command_refused.empty() ? "nothing may follow it"
+                                                        : program_.command_refused);
+    }
+    if (arguments_.command->empty()) return "--: a command is missing";
+    *program_.command = *arguments_.command;
+    return "";
+  }
+
+  const Program& program_;
+  const Surroundings& surroundings_;
+  Common common_;
+  std::vector<Option> table_;
+  Arguments arguments_;
+};
+
+}  // namespace
+
+Decision Decide(const Program& program, std::span<const std::string> words,
+                const Surroundings& surroundings) {
+  return Decider(program, words, surroundings).Decide();
+}
+
+}  // namespace pipedup::cli

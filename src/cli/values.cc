@@ -1,0 +1,56 @@
+// Values that only this project knows: endpoints, stream names, places to start.
+#include <charconv>
+#include <optional>
+
+#include "base/endpoint.h"
+#include "base/units.h"
+#include "pipedup/command_line.h"
+#include "pipedup/subscriber.h"
+#include "wire/block_header.h"
+
+namespace pipedup::cli {
+
+std::string ParseStartAt(std::string_view text, StartAt* to) {
+  if (text == "now") {
+    *to = {StartAt::Kind::kNow, 0};
+    return "";
+  }
+  if (text == "start") {
+    *to = {StartAt::Kind::kStart, 0};
+    return "";
+  }
+  if (text.starts_with('-')) {
+    if (const std::optional<Duration> ago = ParseDuration(text.substr(1))) {
+      *to = {StartAt::Kind::kAgo, static_cast<std::uint64_t>(ago->count())};
+      return "";
+    }
+  } else {
+    std::uint64_t position = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), position);
+    if (error == std::errc() && end == text.data() + text.size()) {
+      *to = {StartAt::Kind::kPosition, position};
+      return "";
+    }
+    if (ParseDuration(text)) {
+      return Quote(text) + " is in the future (did you mean -" + std::string(text) + "?)";
+    }
+  }
+  return Quote(text) +
+         " is none of now, start, a position (like 4096), "
+         "a time ago (like -5m)";
+}
+
+std::string ParseEndpointText(std::string_view text, std::string* to) {
+  std::string why;
+  const std::optional<Endpoint> endpoint = ParseEndpoint(text, &why);
+  if (!endpoint) return Quote(text) + " is not an endpoint: " + why;
+  *to = endpoint->data();
+  return "";
+}
+
+std::string CheckStreamName(std::string_view text) {
+  if (IsValidStreamName(text)) return "";
+  return Quote(text) + " is not a stream name: 1 to 128 letters, digits, '.', '_' or '-'";
+}
+
+}  // namespace pipedup::cli

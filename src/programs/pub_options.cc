@@ -1,0 +1,183 @@
+#include "programs/pub_options.h"
+
+#include <optional>
+
+namespace pipedup {
+namespace {
+
+using namespace std::chrono_literals;
+using cli::Option;
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kTiB = kMiB * 1024 * 1024;
+constexpr std::uint64_t kMostSubscribers = 1'000'000;
+constexpr std::chrono::nanoseconds kDay = 24h;
+constexpr const char* kDefaultBind = "tcp://127.0.0.1:5590";
+
+Endpoint DefaultEndpoint() {
+  std::string why;
+  return ParseEndpoint(kDefaultBind, &why).value();
+}
+
+cli::Store AddEndpoint(std::vector<Endpoint>* to) {
+  return [to](std::string_view text) -> std::string {
+    std::string why;
+    std::optional<Endpoint> endpoint = ParseEndpoint(text, &why);
+    if (!endpoint) return cli::Quote(text) + " is not an endpoint: " + why;
+    to->push_back(std::move(*endpoint));
+    return "";
+  };
+}
+
+std::vector<Option> StreamOptions(PubOptions* to) {
+  return {
+      {.name = "stream",
+       .letter = 's',
+       .value = "NAME",
+       .summary = "Name of the stream.",
+       .details = "Subscribers may ask for it; 1 to 128 letters, digits, '.', '_' or '-'.",
+       .target = cli::Text(&to->stream, cli::CheckStreamName),
+       .group = "Stream"},
+      {.name = "records",
+       .summary = "What separates records.",
+       .details = "Readers begin at a record, and what is published at once ends with one. The "
+                  "bytes themselves are never changed.",
+       .target = cli::Choice<RecordFormat>(&to->records, {{"lines", RecordFormat::kLines},
+                                                          {"nul", RecordFormat::kNul},
+                                                          {"raw", RecordFormat::kRaw}})},
+      {.name = "max-delay",
+       .value = "DURATION",
+       .summary = "Publish an unfinished record after this long.",
+       .details = "Finished ones are published at once.",
+       .target = cli::Time(&to->max_delay, 0ns, 1h)},
+      {.name = "retain",
+       .value = "SIZE",
+       .summary = "Keep this much for late and slow subscribers.",
+       .details =
+           "It is kept in memory. A subscriber that falls further behind loses data, and "
+           "is told which.",
+       .target = cli::Size(&to->retain_bytes, kMiB, kTiB)},
+      {.name = "retain-age",
+       .value = "DURATION",
+       .summary = "Keep nothing longer than this.",
+       .target = cli::Time(&to->retain_age, 0ns, 365 * kDay),
+       .shown_default = "0s, no limit"},
+      {.name = "no-checksum",
+       .summary = "Give blocks no checksum.",
+       .details = "Faster; damage on the way goes unnoticed.",
+       .target = cli::Flag(&to->checksum, false)},
+      {.name = "tee",
+       .letter = 't',
+       .summary = "Copy the stream to stdout as well, as tee does.",
+       .target = cli::Flag(&to->tee)},
+  };
+}
+
+std::vector<Option> NetworkOptions(PubOptions* to) {
+  return {
+      {.name = "bind",
+       .letter = 'b',
+       .value = "ENDPOINT",
+       .summary = "Where subscribers connect.",
+       .details =
+           "HOST, HOST:PORT, :PORT, *:PORT, [::1]:PORT, tcp://... or ipc:///PATH. The port "
+           "after it (or PATH.ctl) is taken as well. What other machines can reach needs "
+           "--insecure.",
+       .target = cli::List(AddEndpoint(&to->bind), kDefaultBind),
+       .group = "Network"},
+      {.name = "insecure",
+       .summary = "Allow --bind beyond this machine, without keys.",
+       .details = "Whoever can connect can read the stream.",
+       .target = cli::Flag(&to->insecure)},
+  };
+}
+
+std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
+  return {
+      {.name = "slow",
+       .summary = "What happens when a subscriber is slower than the stream.",
+       .details = "drop: the producer never waits. wait: it waits for the slowest subscriber "
+                  "that is not a --tap, before retention would pass it.",
+       .target = cli::Choice<bool>(&to->wait, {{"drop", false}, {"wait", true}}),
+       .group = "Subscribers"},
+      {.name = "stall-limit",
+       .value = "DURATION",
+       .summary = "With --slow wait: let go a subscriber that stands still this long.",
+       .target = cli::Time(&to->stall_limit, 100ms, kDay)},
+      {.name = "max-subs",
+       .value = "N",
+       .summary = "Most subscribers at a time.",
+       .target = cli::Count(&to->max_subs, 1, kMostSubscribers)},
+      {.name = "wait-subs",
+       .value = "N",
+       .summary = "Read nothing before N subscribers have joined.",
+       .target = cli::Count(&to->wait_subs, 0, kMostSubscribers)},
+      {.name = "wait-timeout",
+       .value = "DURATION",
+       .summary = "With --wait-subs: begin after this long in any case.",
+       .target = cli::Time(&to->wait_timeout, 0ns, 365 * kDay),
+       .shown_default = "0s, no limit"},
+      {.name = "linger",
+       .value = "DURATION",
+       .summary = "At the end, wait this long for subscribers to confirm the last byte.",
+       .target = cli::Time(&to->linger, 0ns, kDay)},
+      {.name = "progress",
+       .letter = 'p',
+       .summary = "Show rate, total and subscribers on stderr.",
+       .target = cli::Flag(&to->progress)},
+  };
+}
+
+/// Fills in what depends on several options. Returns "" or what is wrong.
+std::string Complete(PubOptions* options) {
+  if (options->bind.empty()) options->bind.push_back(DefaultEndpoint());
+  for (const Endpoint& endpoint : options->bind) {
+    if (endpoint.IsLocal() || options->insecure) continue;
+    return "--bind: " + cli::Quote(endpoint.data()) +
+           " can be reached from other machines, and keys are not available in this version "
+           "yet: "
+           "bind to 127.0.0.1 or ipc:///PATH and use a tunnel, or give --insecure to let "
+           "anyone who can connect read the stream";
+  }
+  if (options->wait_subs > options->max_subs) {
+    return "--wait-subs: " + std::to_string(options->wait_subs) +
+           " subscribers cannot join with --max-subs " + std::to_string(options->max_subs);
+  }
+  return "";
+}
+
+cli::Program Table(PubOptions* to, const std::string& libraries) {
+  cli::Program program{
+      .name = "pipedup-pub",
+      .summary = "publish one program's output, live, to any number of readers",
+      .usage = {"[options]", "[options] -- PRODUCER [ARGUMENT...]"},
+      .examples = {{"make 2>&1 | pipedup-pub --tee",
+                    "Publish what make says, and show it here too."},
+                   {"pipedup-pub -s access -- tail -F /var/log/nginx/access.log",
+                    "Run the producer, and take over its exit status."},
+                   {"pipedup-pub --slow wait --wait-subs 2 < dump.sql",
+                    "Wait for two readers, and for the slower of them."}},
+      .options = StreamOptions(to),
+      .exit_statuses = {{"0", "everything was published and confirmed, or nobody listened"},
+                        {"1", "failure"},
+                        {"2", "wrong usage"},
+                        {"3", "a subscriber did not confirm the end within --linger"},
+                        {"other", "that of the producer; 128 + N: ended by signal N"}},
+      .libraries = libraries,
+      .command = &to->producer,
+      .check = [to] { return Complete(to); }};
+  for (auto* more : {NetworkOptions, SubscriberOptionsOf}) {
+    for (Option& option : more(to)) program.options.push_back(std::move(option));
+  }
+  return program;
+}
+
+}  // namespace
+
+ParsedPub ParsePubOptions(int argc, const char* const* argv, const std::string& libraries) {
+  PubOptions options;
+  cli::Parsed parsed = cli::Parse(Table(&options, libraries), argc, argv);
+  return {std::move(parsed), std::move(options)};
+}
+
+}  // namespace pipedup
