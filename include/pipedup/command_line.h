@@ -85,7 +85,7 @@ Target Choice(T* to, const std::vector<std::pair<std::string, T>>& choices) {
 /// See Store. `last` is not read here: it is an option of its own.
 std::string ParseStartAt(std::string_view text, StartAt* to);
 
-/// An endpoint as docs/cli has it ("host", ":5600", "ipc:///path"), stored in full. See Store.
+/// An endpoint as people type it ("host", ":5600", "ipc:///path"), stored in full. See Store.
 std::string ParseEndpointText(std::string_view text, std::string* to);
 
 /// "" if `text` may be the name of a stream. See Store.

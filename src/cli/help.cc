@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/boolean.h"
 #include "cli/toml.h"
 #include "pipedup/version.h"
 #include "wire/control.h"
@@ -9,7 +10,7 @@
 namespace pipedup::cli {
 namespace {
 
-static_assert(kVersion == PIPEDUP_VERSION,
+static_assert(kRelease == PIPEDUP_VERSION,
               "include/pipedup/version.h and CMakeLists.txt differ");
 static_assert(kProtocol == control::kProtocolVersion);
 
@@ -99,10 +100,8 @@ std::string_view SourceText(Source source) {
 
 std::string TomlValue(const Option& option, const std::string& text) {
   switch (option.target.form) {
-    case Target::Form::kFlag: {
-      static constexpr std::string_view kOn[] = {"1", "true", "yes", "on"};
-      return std::ranges::find(kOn, text) != std::end(kOn) ? "true" : "false";
-    }
+    case Target::Form::kFlag:
+      return ParseBool(text) == true ? "true" : "false";
     case Target::Form::kNumber:
       return text == "0" || !text.starts_with('0') ? text : TomlQuote(text);
     case Target::Form::kText:
@@ -177,7 +176,7 @@ std::string VersionText(const Program& program) {
 #else
   constexpr std::string_view kFeatures = "linux (splice, signalfd, eventfd)";
 #endif
-  std::string out = program.name + " " + std::string(kVersion) + "\n";
+  std::string out = program.name + " " + std::string(kRelease) + "\n";
   out += "protocol " + std::to_string(kProtocol) + "\n";
   if (!program.libraries.empty()) out += program.libraries;
   if (!out.ends_with('\n')) out += '\n';
@@ -186,7 +185,7 @@ std::string VersionText(const Program& program) {
 
 std::string SettingsText(const Program& program, std::span<const Option> table,
                          const Settings& settings) {
-  std::string out = "# " + program.name + " " + std::string(kVersion) + "\n";
+  std::string out = "# " + program.name + " " + std::string(kRelease) + "\n";
   for (std::size_t i = 0; i < table.size(); ++i) {
     if (HasKey(table[i])) out += SettingLine(table[i], settings.of[i]);
   }

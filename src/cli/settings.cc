@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/boolean.h"
 #include "cli/toml.h"
 
 namespace pipedup::cli {
@@ -115,8 +116,7 @@ class Gatherer {
   static bool IsOn(const Option& option, const Setting& setting) {
     if (setting.texts.empty()) return false;
     if (option.target.form != Target::Form::kFlag) return true;
-    static constexpr std::string_view kOff[] = {"0", "false", "no", "off"};
-    return std::ranges::find(kOff, setting.texts.back().text) == std::end(kOff);
+    return ParseBool(setting.texts.back().text) != false;
   }
 
   static void Displace(Setting* setting) {

@@ -5,20 +5,11 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/boolean.h"
 #include "pipedup/command_line.h"
 
 namespace pipedup::cli {
 namespace {
-
-std::optional<bool> ParseBool(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  if (lower == "1" || lower == "true" || lower == "yes" || lower == "on") return true;
-  if (lower == "0" || lower == "false" || lower == "no" || lower == "off") return false;
-  return std::nullopt;
-}
 
 std::string NotBool(std::string_view text) {
   return Quote(text) + " is neither true (1, yes, on) nor false (0, no, off)";
