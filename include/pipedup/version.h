@@ -6,7 +6,7 @@
 
 namespace pipedup {
 
-inline constexpr std::string_view kVersion = "0.1.0";
+inline constexpr std::string_view kRelease = "0.1.0";
 
 /// Version of the wire protocol. Source: src/wire/PROTOCOL.md.
 inline constexpr int kProtocol = 1;

@@ -40,6 +40,14 @@ Context::Context(int io_threads) : context_(io_threads) {
   context_.set(zmq::ctxopt::max_sockets, 1023);
 }
 
+std::string ZmqVersion() {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  zmq_version(&major, &minor, &patch);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+}
+
 std::string Message::peer_address() const {
   const char* address = zmq_msg_gets(message_.handle(), "Peer-Address");
   return address == nullptr ? "" : address;
@@ -53,7 +61,7 @@ SharedBytes Message::Share() {
 
 void Outstanding::Release(std::size_t bytes) {
   bytes_.fetch_sub(bytes, std::memory_order_seq_cst);
-  if (wake_.exchange(false, std::memory_order_seq_cst)) waker_->Wake();
+  if (wake_.exchange(false, std::memory_order_seq_cst) && waker_) waker_->Wake();
 }
 
 Socket::Socket(Context& context, zmq::socket_type type) : socket_(context.get(), type) {}
@@ -151,6 +159,10 @@ void Socket::Unsubscribe(std::string_view prefix) {
 
 void Socket::SetSendHighWaterMark(int messages) {
   socket_.set(zmq::sockopt::sndhwm, messages);  // since libzmq 4.2 for connected peers, too
+}
+
+void Socket::SetLinger(std::chrono::milliseconds time) {
+  socket_.set(zmq::sockopt::linger, static_cast<int>(time.count()));
 }
 
 SendStatus Socket::SendMessage(zmq::message_t& message, Frame frame) {

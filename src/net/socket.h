@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,9 @@ class Context {
  private:
   zmq::context_t context_;
 };
+
+/// libzmq's own version, "4.3.4".
+std::string ZmqVersion();
 
 /// A received frame.
 class Message {
@@ -93,6 +97,8 @@ class Socket {
   void Subscribe(std::string_view prefix);
   void Unsubscribe(std::string_view prefix);
   void SetSendHighWaterMark(int messages);
+  /// How long Close may take to deliver what is queued.
+  void SetLinger(std::chrono::milliseconds time);
 
   /// Never blocks. After a frame that was sent with kMore, the next one is always sent.
   SendStatus Send(ByteSpan bytes, Frame frame);

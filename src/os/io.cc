@@ -1,6 +1,7 @@
 #include "os/io.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -108,6 +109,16 @@ IoResult WriteNow(int, ByteSpan) { return {IoStatus::kWouldBlock, 0, EAGAIN}; }
 bool CanWriteNow(int) { return false; }
 
 #endif
+
+bool IsReadable(int fd) {
+  pollfd item{fd, POLLIN, 0};
+  return ::poll(&item, 1, 0) > 0;
+}
+
+void WaitWritable(int fd) {
+  pollfd item{fd, POLLOUT, 0};
+  (void)::poll(&item, 1, -1);  // a signal ends it early, and the write that follows says what is up
+}
 
 IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset) {
   std::size_t done = 0;

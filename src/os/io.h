@@ -50,6 +50,13 @@ IoResult WriteNow(int fd, ByteSpan bytes);
 /// Never true in the portable build.
 bool CanWriteNow(int fd);
 
+/// Whether a read of `fd` would return at once.
+bool IsReadable(int fd);
+
+/// Waits until `fd` can be written or a signal comes, for descriptors that somebody else has made
+/// non-blocking.
+void WaitWritable(int fd);
+
 /// Writes all of `bytes` at `offset`. kNoSpace and kFailed say how many bytes are in the file.
 IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset);
 

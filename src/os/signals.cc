@@ -70,10 +70,11 @@ SignalQueue::~SignalQueue() {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-int SignalQueue::Next() {
+SignalQueue::Signal SignalQueue::Next() {
   signalfd_siginfo info{};
   const ssize_t n = ::read(fd_.get(), &info, sizeof info);
-  return n == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo) : 0;
+  if (n != static_cast<ssize_t>(sizeof info)) return {};
+  return {static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
 }
 
 #else
@@ -97,13 +98,13 @@ SignalQueue::~SignalQueue() {
   queue_write_end = -1;
 }
 
-int SignalQueue::Next() {
+SignalQueue::Signal SignalQueue::Next() {
   unsigned char byte = 0;
   while (true) {
     const ssize_t n = ::read(fd_.get(), &byte, 1);
-    if (n == 1) return byte;
+    if (n == 1) return {byte, false};
     if (n < 0 && errno == EINTR) continue;
-    return 0;
+    return {};
   }
 }
 

@@ -24,8 +24,11 @@ class SignalQueue {
 
   /// Readable when a signal is queued.
   int fd() const { return fd_.get(); }
-  /// The next one, or 0.
-  int Next();
+  struct Signal {
+    int number = 0;              ///< 0: none is queued
+    bool from_terminal = false;  ///< ^C: every process of the foreground group has got it, too
+  };
+  Signal Next();
 
  private:
   std::vector<int> signals_;

@@ -1,0 +1,91 @@
+// Writes to a descriptor that may be slow, without ever making the event loop wait for it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/bytes.h"
+#include "os/waker.h"
+#include "pipedup/types.h"
+
+namespace pipedup {
+
+/// A queue and a thread that writes it out. What fits into a pipe at once is written by the caller's
+/// own thread instead (where the kernel can be asked not to block), which saves the way through the
+/// other one.
+///
+/// One thread pushes. The queue is not bounded here: whoever pushes looks at queued() first.
+class Writer {
+ public:
+  enum class State : std::uint8_t {
+    kOpen,
+    kClosed,  ///< the reader has left
+    kFailed,  ///< error() says why
+  };
+
+  /// `fd` stays the caller's and must outlive this. The waker() becomes readable when the queue has
+  /// run empty, each time another `wake_bytes` were written, and when the state changes.
+  Writer(int fd, std::size_t wake_bytes);
+  /// Aborts.
+  ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  /// How far a session has been written.
+  struct Mark {
+    SessionId session = 0;
+    Position position = 0;    ///< `end` of the last piece that was written in full
+    std::size_t partial = 0;  ///< bytes of the piece after it that were written, too
+  };
+
+  /// Writes `bytes` (not empty) after everything that was pushed before. With their last byte,
+  /// `end` of `session` is reached.
+  void Push(SharedBytes bytes, SessionId session, Position end);
+
+  /// Memory that holds what was pushed and not written: its bytes, and 256 more for each piece.
+  std::size_t queued() const { return queued_.load(std::memory_order_relaxed); }
+  Mark mark() const;
+  std::uint64_t written() const { return written_.load(std::memory_order_relaxed); }
+  State state() const { return state_.load(std::memory_order_acquire); }
+  int error() const { return error_; }
+  Waker& waker() { return waker_; }
+
+  /// Drops what is queued and stops the thread, also out of a write that nobody reads.
+  void Abort();
+
+ private:
+  void Run();
+  bool WriteInline(const SharedBytes& bytes, std::size_t* done);
+  void Finish(State state, int error);
+  void Count(std::size_t bytes);
+
+  struct Piece {
+    SharedBytes bytes;
+    SessionId session;
+    Position end;
+  };
+
+  const int fd_;
+  const std::size_t wake_bytes_;
+  const bool inline_;
+  Waker waker_;
+  std::atomic<std::size_t> queued_{0};
+  std::atomic<std::uint64_t> written_{0};
+  std::atomic<State> state_{State::kOpen};
+  int error_ = 0;              // set before state_
+  std::size_t unsaid_ = 0;     // written since the last wake; of the writing thread
+  mutable std::mutex mutex_;
+  Mark mark_;                  // under mutex_
+  std::condition_variable pushed_;
+  std::deque<Piece> queue_;    // under mutex_; the front stays while it is written
+  bool stop_ = false;          // under mutex_
+  bool stopped_ = false;       // under mutex_
+  std::thread thread_;
+};
+
+}  // namespace pipedup

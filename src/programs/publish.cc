@@ -1,0 +1,325 @@
+#include "programs/publish.h"
+
+#include <csignal>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "os/io.h"
+#include "os/process.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kSayHoldAfter = std::chrono::seconds(1);     // shorter waits are ordinary pace
+constexpr auto kProgressEvery = std::chrono::milliseconds(500);
+constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
+constexpr std::size_t kTeeWake = 1024 * 1024;
+
+PublisherOptions MakePublisherOptions(const PubOptions& options) {
+  PublisherOptions made;
+  made.stream = options.stream;
+  made.endpoints = options.bind;
+  made.max_subs = options.max_subs;
+  made.wait = options.wait;
+  made.retain_bytes = options.retain_bytes;
+  made.stall_limit = options.stall_limit;
+  made.linger = options.linger;
+  return made;
+}
+
+}  // namespace
+
+PublishRun::PublishRun(const PubOptions& options, Reporter& reporter)
+    : options_(options),
+      reporter_(reporter),
+      signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
+      journal_(MakeJournalOptions()),
+      publisher_(context_, loop_, journal_, MakePublisherOptions(options), *this) {
+  loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
+  SayStart();
+  if (options_.tee) OpenTee();
+  OpenInput();
+}
+
+PublishRun::~PublishRun() = default;
+
+JournalOptions PublishRun::MakeJournalOptions() {
+  JournalOptions made;
+  made.session = RandomId();
+  made.records = options_.records;
+  made.retain_bytes = options_.retain_bytes;
+  made.retain_age = options_.retain_age;
+  made.checksum = options_.checksum;
+  made.wall_clock = WallNow;
+  made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
+  if (auto directory = JournalDirectory::Create(
+          RuntimeDirectories(), options_.stream + "-" + Hex(made.session), made.warn)) {
+    directory_.emplace(std::move(*directory));
+    made.directory = directory_->path();
+  } else {
+    reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
+  }
+  return made;
+}
+
+void PublishRun::SayStart() {
+  for (std::size_t i = 0; i < options_.bind.size(); ++i) {
+    const Endpoint& endpoint = publisher_.endpoints()[i];
+    const std::string text = "publishing '" + options_.stream + "' on " + endpoint.data();
+    const Fields fields = {{"stream", options_.stream},
+                           {"endpoint", endpoint.data()},
+                           {"session", Hex(journal_.session())}};
+    // Whoever asked for any port has to be told which one it is.
+    const bool any_port =
+        endpoint.kind == Endpoint::Kind::kTcp && options_.bind[i].port != endpoint.port;
+    any_port ? reporter_.Info("listening", text, fields)
+             : reporter_.Debug("listening", text, fields);
+    if (!endpoint.IsLocal()) {
+      reporter_.Warn("insecure", endpoint.data() +
+                                     " is open to everyone who can reach it: what is published there "
+                                     "is neither encrypted nor restricted");
+    }
+  }
+  reporter_.Debug("journal", "journal in " +
+                                 (directory_ ? "'" + directory_->path() + "'" : "private memory") +
+                                 ", at least the last " + FormatSize(options_.retain_bytes) +
+                                 " are kept");
+}
+
+void PublishRun::OpenInput() {
+  int input = 0;
+  if (!options_.producer.empty()) {
+    auto [read_end, write_end] = MakePipe();
+    producer_ = StartChild(options_.producer, 0, write_end.get());
+    producer_output_ = std::move(read_end);
+    input = producer_output_.get();
+  } else if (IsTerminal(0)) {
+    reporter_.Info("terminal", "reading from the terminal: what is typed is published, ^D ends it");
+  }
+  started_ = loop_.now();
+  source_.emplace(loop_, journal_, input, options_.max_delay,
+                  [this](int error) { OnInputEnd(error); });
+  if (options_.wait_subs > 0) {
+    waiting_for_subs_ = true;
+    if (options_.wait_timeout.count() > 0) {
+      loop_.After(options_.wait_timeout, [this] {
+        if (!waiting_for_subs_) return;
+        reporter_.Warn("wait-timeout", "--wait-timeout: after " +
+                                           FormatDuration(options_.wait_timeout) + " only " +
+                                           std::to_string(publisher_.ready()) + " of " +
+                                           std::to_string(options_.wait_subs) +
+                                           " subscribers have joined; publishing without the rest");
+        waiting_for_subs_ = false;
+        ReadOrNot();
+      });
+    }
+  }
+  ReadOrNot();
+  if (options_.progress) loop_.Every(kProgressEvery, [this] { ShowProgress(); });
+}
+
+int PublishRun::Run() {
+  loop_.Run();
+  if (options_.progress) reporter_.Progress("");
+  if (status_ == kExitFailure) return status_;
+  if (producer_status_ != 0) return producer_status_;
+  if (signal_ != 0 && !producer_) return kExitSignalBase + signal_;
+  return status_;
+}
+
+// ---- input ----
+
+// Every reason not to read is a flag; the producer waits while one of them is set.
+void PublishRun::ReadOrNot() {
+  if (!source_) return;
+  if (waiting_for_subs_ || held_ || tee_full_) {
+    source_->Pause();
+  } else {
+    source_->Resume();
+  }
+}
+
+void PublishRun::OnInputEnd(int error) {
+  input_ended_ = true;
+  if (error != 0) {
+    // Not an end of stream: subscribers are not told that this was all there is.
+    reporter_.Error("input", "read " +
+                                 std::string(producer_ ? "the producer's output" : "stdin") + ": " +
+                                 ErrnoText(error));
+    status_ = kExitFailure;
+    loop_.Stop();
+    return;
+  }
+  EndWhenInputIsOver();
+}
+
+void PublishRun::EndWhenInputIsOver() {
+  if (!input_ended_ || (producer_ && !producer_ended_)) return;
+  std::uint32_t status = kUnknownExitStatus;
+  if (producer_) {
+    status = static_cast<std::uint32_t>(producer_status_);
+  } else if (signal_ != 0) {
+    status = static_cast<std::uint32_t>(kExitSignalBase + signal_);
+  }
+  publisher_.End(status);
+}
+
+void PublishRun::OnChild() {
+  for (Ended ended = ReapOne(); ended.pid != -1; ended = ReapOne()) {
+    if (!producer_ || ended.pid != producer_->pid) continue;  // as PID 1: somebody else's orphan
+    producer_ended_ = true;
+    producer_status_ = ended.exit_status;
+    reporter_.Debug("producer", "the producer has ended with status " +
+                                    std::to_string(ended.exit_status));
+    EndWhenInputIsOver();
+  }
+}
+
+void PublishRun::OnSignals() {
+  for (auto signal = signals_.Next(); signal.number != 0; signal = signals_.Next()) {
+    if (signal.number == SIGCHLD) {
+      OnChild();
+      continue;
+    }
+    if (producer_ && !producer_ended_) {
+      if (!signal.from_terminal) SendSignal(*producer_, signal.number);
+      continue;  // it decides when it ends, and so does the stream
+    }
+    if (signal.number == SIGUSR1 || signal.number == SIGUSR2) continue;
+    if (signal_ != 0 || input_ended_) {
+      signal_ = signal.number;
+      publisher_.FinishNow();  // asked a second time, or at the end already
+      continue;
+    }
+    signal_ = signal.number;
+    waiting_for_subs_ = held_ = tee_full_ = false;
+    source_->Finish();
+  }
+}
+
+// ---- stdout ----
+
+void PublishRun::OpenTee() {
+  tee_.emplace(1, kTeeWake);
+  loop_.OnReadable(tee_->waker().fd(), [this] {
+    tee_->waker().Clear();
+    OnTeeProgress();
+  });
+  journal_.OnBlock([this](const Block& block) {
+    tee_->Push(block.payload, block.header.session, block.header.end());
+    OnTeeProgress();
+  });
+}
+
+// As with tee, whoever reads stdout may slow the producer down; one that leaves is left out.
+void PublishRun::OnTeeProgress() {
+  if (tee_->state() != Writer::State::kOpen && !tee_closed_said_) {
+    tee_closed_said_ = true;
+    const bool closed = tee_->state() == Writer::State::kClosed;
+    reporter_.Warn("tee", "stdout: " +
+                              (closed ? "its reader has left" : ErrnoText(tee_->error())) +
+                              "; publishing goes on without it");
+    if (!closed) status_ = kExitFailure;
+  }
+  const bool open = tee_->state() == Writer::State::kOpen;
+  tee_full_ = open && tee_->queued() > kTeeFull;
+  ReadOrNot();
+  StopWhenDone();
+}
+
+// ---- subscribers ----
+
+void PublishRun::OnJoined(const Member& member) {
+  reporter_.Debug("joined", "subscriber " + member.Label() + " has joined",
+                  {{"id", Escape(member.id)}, {"name", Escape(member.name)}});
+}
+
+void PublishRun::OnLeft(const Member& member, bool vanished) {
+  const Fields fields = {{"id", Escape(member.id)},
+                         {"name", Escape(member.name)},
+                         {"position", member.position},
+                         {"lost", member.lost}};
+  const std::string who = "subscriber " + member.Label();
+  vanished ? reporter_.Warn("vanished", who + " has vanished without a word", fields)
+           : reporter_.Debug("left", who + " has left", fields);
+}
+
+void PublishRun::OnReady(std::size_t count) {
+  if (!waiting_for_subs_ || count < options_.wait_subs) return;
+  waiting_for_subs_ = false;
+  ReadOrNot();
+}
+
+void PublishRun::OnHold(const Member* waits_for) {
+  loop_.Cancel(say_hold_);
+  say_hold_ = 0;
+  if (waits_for == nullptr) {
+    held_ = false;
+    if (hold_said_) {
+      hold_said_ = false;
+      reporter_.Info("resumed", "no longer waiting, after " +
+                                    FormatDuration(std::chrono::duration_cast<
+                                                   std::chrono::milliseconds>(loop_.now() -
+                                                                              held_since_)));
+    }
+  } else {
+    if (!held_) held_since_ = loop_.now();
+    held_ = true;
+    const std::string text = "waiting for subscriber " + waits_for->Label() + ", " +
+                             FormatSize(journal_.head() - waits_for->position) + " behind";
+    say_hold_ = loop_.After(kSayHoldAfter, [this, text] {
+      hold_said_ = true;
+      reporter_.Warn("waiting", text);
+    });
+  }
+  ReadOrNot();
+}
+
+void PublishRun::OnLetGo(const Member& member) {
+  reporter_.Warn("let-go", "subscriber " + member.Label() + " made no progress for " +
+                               FormatDuration(options_.stall_limit) +
+                               " (--stall-limit) and is no longer waited for",
+                 {{"id", Escape(member.id)}, {"position", member.position}});
+}
+
+void PublishRun::OnRemade(std::uint64_t pinned_bytes) {
+  reporter_.Warn("remade", "subscribers that do not read hold " + FormatSize(pinned_bytes) +
+                               " beyond retention: all connections are made anew");
+}
+
+// ---- the end ----
+
+void PublishRun::OnFinished(const std::vector<std::string>& unconfirmed) {
+  for (const std::string& label : unconfirmed) {
+    reporter_.Warn("unconfirmed", "subscriber " + label + " did not confirm the end of the stream");
+  }
+  if (!unconfirmed.empty() && status_ == 0) status_ = kExitLoss;
+  finished_ = true;
+  StopWhenDone();
+}
+
+void PublishRun::StopWhenDone() {
+  const bool tee_done =
+      !tee_ || tee_->state() != Writer::State::kOpen || tee_->queued() == 0 || signal_ != 0;
+  if (finished_ && tee_done) loop_.Stop();
+}
+
+void PublishRun::ShowProgress() {
+  std::uint64_t worst = 0;
+  for (const auto& [id, member] : publisher_.members().all()) {
+    worst = std::max(worst, journal_.head() - std::min(journal_.head(), member.position));
+  }
+  const std::uint64_t rate = (journal_.head() - shown_) * 2;
+  shown_ = journal_.head();
+  const auto elapsed =
+      std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
+  reporter_.Progress(FormatSize(journal_.head()) + "  " + std::to_string(journal_.records()) +
+                     " records  " + FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  " +
+                     std::to_string(publisher_.members().size()) + " subscribers  worst lag " +
+                     FormatSize(worst));
+}
+
+}  // namespace pipedup

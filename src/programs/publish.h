@@ -1,0 +1,85 @@
+// pipedup-pub, wired: source → journal → network (and stdout).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "consume/writer.h"
+#include "journal/directory.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "os/child.h"
+#include "os/signals.h"
+#include "pipedup/reporter.h"
+#include "programs/pub_options.h"
+#include "publish/publisher.h"
+#include "source/source.h"
+
+namespace pipedup {
+
+/// One run of pipedup-pub. Takes the process's signals for itself.
+class PublishRun final : private PublisherEvents {
+ public:
+  /// Binds, makes the journal and starts the producer. Throws Error.
+  PublishRun(const PubOptions& options, Reporter& reporter);
+  ~PublishRun() override;
+
+  /// Publishes until the input has ended and everybody has confirmed it. The exit status.
+  int Run();
+
+ private:
+  void OnJoined(const Member& member) override;
+  void OnLeft(const Member& member, bool vanished) override;
+  void OnReady(std::size_t count) override;
+  void OnHold(const Member* waits_for) override;
+  void OnLetGo(const Member& member) override;
+  void OnRemade(std::uint64_t pinned_bytes) override;
+  void OnFinished(const std::vector<std::string>& unconfirmed) override;
+
+  JournalOptions MakeJournalOptions();
+  void SayStart();
+  void OpenInput();
+  void OpenTee();
+  void OnSignals();
+  void OnChild();
+  void OnInputEnd(int error);
+  void OnTeeProgress();
+  void EndWhenInputIsOver();
+  void ReadOrNot();
+  void StopWhenDone();
+  void ShowProgress();
+
+  const PubOptions& options_;
+  Reporter& reporter_;
+  SignalQueue signals_;  // first: blocks them before a thread is made
+  std::optional<JournalDirectory> directory_;
+  Journal journal_;
+  Context context_;
+  EventLoop loop_;
+  Publisher publisher_;
+  std::optional<Child> producer_;
+  UniqueFd producer_output_;
+  std::optional<Source> source_;
+  std::optional<Writer> tee_;
+
+  bool waiting_for_subs_ = false;
+  bool held_ = false;            // a subscriber is too far behind
+  bool tee_full_ = false;
+  bool tee_closed_said_ = false;
+  EventLoop::TimerId say_hold_ = 0;
+  TimePoint held_since_{};
+  bool hold_said_ = false;
+  bool input_ended_ = false;
+  bool producer_ended_ = false;
+  bool finished_ = false;
+  int producer_status_ = 0;
+  int signal_ = 0;
+  int status_ = 0;               // of what went wrong here
+  Position shown_ = 0;           // --progress
+  TimePoint started_{};
+};
+
+}  // namespace pipedup

@@ -1,0 +1,409 @@
+// pipedup-sub, wired: network → stdout. Behind it stands the call of <pipedup/subscriber.h>.
+#include <csignal>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/endpoint.h"
+#include "base/error.h"
+#include "base/records.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "consume/labeler.h"
+#include "consume/writer.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "os/io.h"
+#include "os/process.h"
+#include "os/signals.h"
+#include "pipedup/subscriber.h"
+#include "subscribe/receiver.h"
+#include "wire/block_header.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kTickEvery = std::chrono::milliseconds(100);
+constexpr auto kProgressEvery = std::chrono::milliseconds(500);
+constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
+constexpr std::size_t kWakeBytes = 1024 * 1024;   // of output, between looks at the pace
+constexpr std::size_t kPipeBytes = 1024 * 1024;
+
+Beginning ToBeginning(const StartAt& from) {
+  switch (from.kind) {
+    case StartAt::Kind::kNow:
+      return {Beginning::Kind::kNow, 0};
+    case StartAt::Kind::kStart:
+      return {Beginning::Kind::kStart, 0};
+    case StartAt::Kind::kPosition:
+      return {Beginning::Kind::kPosition, from.value};
+    case StartAt::Kind::kAgo:
+      return {Beginning::Kind::kAgo, from.value};
+    case StartAt::Kind::kLast:
+      return {Beginning::Kind::kLast, from.value};
+  }
+  return {};
+}
+
+ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
+  ReceiverOptions made;
+  std::string why;
+  const auto endpoint = ParseEndpoint(options.endpoint, &why);
+  if (!endpoint) throw Error("endpoint '" + Escape(options.endpoint) + "': " + why, kExitUsage);
+  if (options.stream && !IsValidStreamName(*options.stream)) {
+    throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
+  }
+  if (options.dead_after < std::chrono::milliseconds(200) ||
+      options.dead_after > std::chrono::hours(1)) {
+    throw Error("dead-after: 200ms to 1h are possible", kExitUsage);
+  }
+  made.endpoint = *endpoint;
+  made.hello.id = RandomHex(8);
+  made.hello.stream = options.stream;
+  made.hello.host = HostName().substr(0, 256);
+  made.hello.pid = ProcessId();
+  made.hello.name = options.name.empty()
+                        ? made.hello.host + ":" + std::to_string(made.hello.pid)
+                        : options.name.substr(0, 256);
+  made.hello.role = options.tap ? control::Role::kTap : control::Role::kSub;
+  made.modes.from = ToBeginning(options.from);
+  made.modes.follow = options.follow;
+  made.modes.dead_after = options.dead_after;
+  return made;
+}
+
+/// One run of a subscriber.
+class SubscribeRun final : private ReceiverEvents {
+ public:
+  SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
+      : options_(options),
+        reporter_(reporter),
+        signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT}),
+        writer_(options.output, kWakeBytes),
+        labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
+        receiver_(context_, loop_, MakeReceiverOptions(options), *this) {
+    GrowPipe(options.output, kPipeBytes);
+    started_ = loop_.now();
+    loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
+    loop_.OnReadable(writer_.waker().fd(), [this] {
+      writer_.waker().Clear();
+      OnReceived();
+    });
+    if (IsPipe(options.output)) {
+      hang_up_ = loop_.OnHangUp(options.output, [this] { OnReaderLeft(); });
+    }
+    loop_.Every(kTickEvery, [this] { Tick(); });
+    if (options.timeout) loop_.After(*options.timeout, [this] { Stop(kExitTimeout, "timeout"); });
+    if (options.progress) loop_.Every(kProgressEvery, [this] { ShowProgress(); });
+    if (options.count && *options.count == 0) Finish(kExitOk);
+  }
+
+  int Run() {
+    if (!stopped_) loop_.Run();
+    if (options_.progress) reporter_.Progress("");
+    machine().Flush();
+    const Position written = WrittenPosition();
+    receiver_.SayGoodbye(written, machine().state() == ModeMachine::State::kEnded);
+    receiver_.Close();
+    writer_.Abort();
+    if (options_.stats) SayStats();
+    return ExitStatus();
+  }
+
+ private:
+  ModeMachine& machine() { return receiver_.modes(); }
+
+  // ---- what the receiver tells ----
+
+  void OnBegin(const control::Welcome& session, Position position) override {
+    begin_ = position;
+    format_ = session.records;
+    stream_ = session.stream;
+    labeler_.Restart(session.stream, session.records);
+    reporter_.Debug("begin", "stream '" + session.stream + "', session " + Hex(session.session) +
+                                 ", from position " + std::to_string(position),
+                    {{"stream", session.stream},
+                     {"session", Hex(session.session)},
+                     {"position", position}});
+  }
+
+  void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) override {
+    if (finishing_) return;
+    bool last = false;
+    if (options_.count) {
+      const std::uint64_t wanted = *options_.count - records_;
+      const std::size_t length = LengthOfRecords(format_, bytes.bytes, wanted);
+      if (length > 0) {
+        bytes = bytes.Part(0, length);
+        last = true;
+      }
+      records_ += CountRecords(format_, bytes.bytes);
+    } else {
+      records_ += from == header.position ? header.records : CountRecords(format_, bytes.bytes);
+    }
+    received_ += bytes.size();
+    const Position end = from + bytes.size();
+    if (options_.prefix || options_.timestamps) bytes = labeler_.Label(bytes.bytes, header.time_ns);
+    writer_.Push(std::move(bytes), header.session, end);
+    if (last) {
+      end_override_ = end;
+      Finish(kExitOk);
+    }
+  }
+
+  void OnReceived() override {
+    if (writer_.state() != Writer::State::kOpen) {
+      OnReaderLeft();
+      return;
+    }
+    if (!stopped_) receiver_.SetProgress(writer_.queued(), WrittenPosition());
+    if (finishing_ && writer_.queued() == 0) StopLoop();
+  }
+
+  void OnGap(const Gap& gap) override {
+    if (finishing_) return;
+    const auto ns = [](WallTime time) { return time.time_since_epoch().count(); };
+    std::string text = "gap: lost " + std::to_string(gap.bytes()) + " bytes, positions " +
+                       std::to_string(gap.from) + " to " + std::to_string(gap.to);
+    if (gap.records > 0) {
+      text += ", " + std::to_string(gap.records) + " records (from number " +
+              std::to_string(gap.first_record + 1) + ")";
+    }
+    if (ns(gap.after) != 0) text += ", published after " + FormatTime(ns(gap.after));
+    if (ns(gap.before) != 0) text += ", until " + FormatTime(ns(gap.before));
+    reporter_.Warn("gap", text + ": " + gap.reason,
+                   {{"stream", stream_},
+                    {"session", Hex(gap.session)},
+                    {"from", gap.from},
+                    {"to", gap.to},
+                    {"bytes", gap.bytes()},
+                    {"first_record", gap.first_record},
+                    {"records", gap.records},
+                    {"after", ns(gap.after) == 0 ? "" : FormatTime(ns(gap.after))},
+                    {"before", ns(gap.before) == 0 ? "" : FormatTime(ns(gap.before))},
+                    {"reason", gap.reason}});
+    if (options_.strict) {
+      reporter_.Error("strict", "--strict: stopped at the first gap");
+      end_override_ = gap.from;
+      Finish(kExitLoss);
+    }
+  }
+
+  void OnSessionChanged(const control::Welcome& now, SessionId old) override {
+    const bool after_end = ended_;
+    ended_ = false;
+    const std::string text =
+        "following session " + Hex(now.session) + " of stream '" + now.stream + "' after " +
+        Hex(old) + (after_end ? ", which has ended" : ", which vanished before its end");
+    const Fields fields = {{"stream", now.stream},
+                           {"session", Hex(now.session)},
+                           {"old_session", Hex(old)},
+                           {"old_ended", after_end}};
+    if (after_end) {
+      reporter_.Info("session", text, fields);
+    } else {
+      vanished_ = true;
+      reporter_.Warn("session", text + "; what it published last may be missing", fields);
+    }
+  }
+
+  void OnMode(control::Mode mode) override {
+    reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)));
+  }
+
+  void OnEndOfStream(Position position, std::uint32_t exit_status) override {
+    ended_ = true;
+    const std::string status =
+        exit_status == kUnknownExitStatus ? "" : ", producer's status " + std::to_string(exit_status);
+    const std::string text = "end of stream at position " + std::to_string(position) + status;
+    const Fields fields = {{"position", position}, {"status", std::uint64_t{exit_status}}};
+    if (options_.follow) {
+      reporter_.Info("end", text + "; waiting for the next session", fields);
+      return;
+    }
+    reporter_.Debug("end", text, fields);
+    Finish(kExitOk);
+  }
+
+  void OnLetGo(const std::string& reason) override {
+    reporter_.Warn("let-go", "the publisher no longer waits for this subscriber: " + reason);
+  }
+
+  void OnDamaged(const std::string& what) override {
+    reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
+  }
+
+  void OnSilence() override { reporter_.Debug("silence", "nothing was heard: connecting anew"); }
+
+  void OnFail(int exit_status, const std::string& text) override {
+    reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
+    Finish(exit_status);
+  }
+
+  // ---- what happens here ----
+
+  void OnSignal() {
+    for (auto signal = signals_.Next(); signal.number != 0; signal = signals_.Next()) {
+      Stop(kExitSignalBase + signal.number, "signal");
+    }
+  }
+
+  void OnReaderLeft() {
+    if (writer_.state() == Writer::State::kFailed) {
+      reporter_.Error("output", "write to the output: " + ErrnoText(writer_.error()));
+      Stop(kExitFailure, "output");
+    } else {
+      Stop(kExitBrokenPipe, "output");
+    }
+  }
+
+  void Tick() {
+    OnReceived();
+    const Duration silence = loop_.now() - machine().last_heard();
+    const bool heard = machine().last_heard() > started_;
+    if (silence < kSayWaitingAfter) {
+      if (said_waiting_) reporter_.Info("connected", "the publisher answers");
+      said_waiting_ = false;
+    } else if (!said_waiting_ && !finishing_ && !ended_) {
+      said_waiting_ = true;
+      reporter_.Info("waiting", "waiting for a publisher at " + options_.endpoint +
+                                    (heard ? ", which has fallen silent" : ""));
+    }
+    if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
+      machine().GiveUp("the publisher vanished");
+      reporter_.Error("unreachable",
+                      machine().welcomed()
+                          ? "the publisher vanished before the end of the stream: not heard for " +
+                                FormatDuration(options_.give_up) + " (--give-up)"
+                          : "publisher at " + options_.endpoint + " not reached for " +
+                                FormatDuration(options_.give_up) + " (--give-up)");
+      Finish(kExitUnreachable);
+    }
+  }
+
+  /// Nothing more is taken; what was taken is still written, however long its reader needs.
+  void Finish(int status) {
+    if (finishing_) return;
+    finishing_ = true;
+    status_ = status;
+    if (writer_.queued() == 0) StopLoop();
+  }
+
+  /// Nothing more is written either.
+  void Stop(int status, const std::string& why) {
+    if (stopped_) return;
+    reporter_.Debug("stop", "stopped: " + why);
+    finishing_ = true;
+    status_ = status;
+    StopLoop();
+  }
+
+  void StopLoop() {
+    stopped_ = true;
+    loop_.Stop();
+  }
+
+  /// Every byte of the session before it was written, or reported lost.
+  Position WrittenPosition() {
+    if (!machine().began()) return 0;
+    const bool drained = writer_.queued() == 0;
+    if (drained && writer_.state() == Writer::State::kOpen) {
+      return end_override_.value_or(machine().position());
+    }
+    const Writer::Mark mark = writer_.mark();
+    if (mark.session != machine().session()) return begin_;
+    // With labels a part of a piece says nothing about positions.
+    return mark.position < begin_ ? begin_ + Partial(mark) : mark.position + Partial(mark);
+  }
+
+  std::size_t Partial(const Writer::Mark& mark) const {
+    return options_.prefix || options_.timestamps ? 0 : mark.partial;
+  }
+
+  int ExitStatus() {
+    const bool lost = machine().counters().lost_bytes > 0 || vanished_;
+    return status_ == kExitOk && lost ? static_cast<int>(kExitLoss) : status_;
+  }
+
+  void SayStats() {
+    const ModeCounters& modes = machine().counters();
+    const Position position = WrittenPosition();
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
+    reporter_.Info("stats",
+                   std::to_string(writer_.written()) + " bytes written, " +
+                       std::to_string(records_) + " records, " + std::to_string(modes.lost_bytes) +
+                       " bytes lost in " + std::to_string(modes.gaps) + " gaps, " +
+                       FormatDuration(std::chrono::milliseconds(ms)),
+                   {{"stream", stream_},
+                    {"session", Hex(machine().session())},
+                    {"begin", begin_},
+                    {"position", position},
+                    {"ended", machine().state() == ModeMachine::State::kEnded},
+                    {"received_bytes", received_},
+                    {"written_bytes", writer_.written()},
+                    {"records", records_},
+                    {"blocks", modes.blocks},
+                    {"lost_bytes", modes.lost_bytes},
+                    {"lost_records", modes.lost_records},
+                    {"gaps", modes.gaps},
+                    {"duplicate_bytes", modes.duplicate_bytes},
+                    {"live_gaps", modes.live_gaps},
+                    {"catch_ups", modes.catch_ups},
+                    {"damaged_blocks", receiver_.counters().damaged_blocks},
+                    {"reconnects", modes.remakes},
+                    {"seconds", static_cast<double>(ms) / 1000},
+                    {"exit", std::int64_t{ExitStatus()}}});
+  }
+
+  void ShowProgress() {
+    const std::uint64_t rate = (received_ - shown_) * 2;
+    shown_ = received_;
+    const Position head = machine().known_head();
+    const auto elapsed =
+        std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
+    reporter_.Progress(FormatSize(received_) + "  " + std::to_string(records_) + " records  " +
+                       FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  lag " +
+                       FormatSize(head - std::min(head, WrittenPosition())) + "  lost " +
+                       FormatSize(machine().counters().lost_bytes));
+  }
+
+  const SubscriberOptions& options_;
+  Reporter& reporter_;
+  SignalQueue signals_;  // first: blocks them before a thread is made
+  Context context_;
+  EventLoop loop_;
+  Writer writer_;
+  Labeler labeler_;
+  // Before the receiver, which tells of things while it is made.
+  RecordFormat format_ = RecordFormat::kLines;
+  std::string stream_;
+  Position begin_ = 0;
+  std::optional<Position> end_override_;  // it ended before what had been received
+  std::uint64_t received_ = 0;
+  std::uint64_t records_ = 0;
+  std::uint64_t shown_ = 0;
+  TimePoint started_{};
+  EventLoop::WatchId hang_up_ = 0;
+  bool said_waiting_ = false;
+  bool ended_ = false;
+  bool vanished_ = false;   // a session that was followed did not come to its end
+  bool finishing_ = false;
+  bool stopped_ = false;
+  int status_ = kExitOk;
+  Receiver receiver_;
+};
+
+}  // namespace
+
+int Subscribe(const SubscriberOptions& options, Reporter& reporter) {
+  if (!IsOpen(options.output)) throw Error("the output is closed");
+  IgnoreBrokenPipe();
+  RaiseDescriptorLimit();
+  KeepFreedBlocksInHeap();
+  SubscribeRun run(options, reporter);
+  return run.Run();
+}
+
+}  // namespace pipedup

@@ -1,0 +1,50 @@
+// Live blocks, heads and the end of the stream, once for any number of subscribers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "journal/journal.h"
+#include "net/socket.h"
+
+namespace pipedup {
+
+struct BroadcasterCounters {
+  std::uint64_t blocks = 0;
+  std::uint64_t heads = 0;
+};
+
+/// Sends on a PUB socket, which is handed in with each call because it may be remade. Never blocks:
+/// a subscriber whose queue is full misses the block, and asks for it.
+class Broadcaster {
+ public:
+  Broadcaster(std::string stream, const Journal& journal, std::shared_ptr<Outstanding> account);
+
+  void SendBlock(Socket& data, const Block& block);
+  /// "Published up to here", or, once Ended, "nothing comes after".
+  void SendHead(Socket& data);
+  /// From here on every head is the end of the stream.
+  void End(std::uint32_t exit_status);
+
+  bool ended() const { return ended_; }
+  /// The header of a head message, as of now.
+  BlockHeader HeadHeader() const;
+  /// Messages that a subscriber's queue should hold: about 32 MiB of recent blocks.
+  int HighWaterMark() const { return high_water_mark_; }
+  const BroadcasterCounters& counters() const { return counters_; }
+
+ private:
+  void AdaptHighWaterMark(Socket& data, std::uint32_t length);
+
+  const std::string stream_;
+  const Journal& journal_;
+  const std::shared_ptr<Outstanding> account_;
+  bool ended_ = false;
+  std::uint32_t exit_status_ = 0;
+  std::uint64_t typical_block_ = 256 * 1024;
+  int high_water_mark_;
+  BroadcasterCounters counters_;
+};
+
+}  // namespace pipedup

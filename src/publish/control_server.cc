@@ -1,0 +1,406 @@
+#include "publish/control_server.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace pipedup {
+namespace {
+
+constexpr int kMessagesPerCall = 64;                    // then the loop looks at the live stream
+constexpr std::size_t kTurnBytes = 1024 * 1024;         // for one member, before the next one's turn
+constexpr std::size_t kCallBytes = 2 * 1024 * 1024;     // for all members, before the loop goes on
+constexpr std::size_t kMemberOutstanding = 1024 * 1024; // in a connection's queue
+constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;  // some may be forgotten ones
+constexpr auto kSilence = std::chrono::seconds(10);
+constexpr auto kRetryFull = std::chrono::milliseconds(5);
+constexpr std::string_view kNoTopic = "";
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
+                             const Broadcaster& broadcaster, Members& members,
+                             ControlServerOptions options, ControlServerEvents& events)
+    : loop_(loop),
+      journal_(journal),
+      broadcaster_(broadcaster),
+      members_(members),
+      options_(std::move(options)),
+      events_(events),
+      waker_(std::make_shared<Waker>()) {
+  waker_watch_ = loop_.OnReadable(waker_->fd(), [this] {
+    waker_->Clear();
+    Serve();
+  });
+}
+
+ControlServer::~ControlServer() {
+  Detach();
+  loop_.Cancel(serve_timer_);
+  loop_.Remove(waker_watch_);
+}
+
+void ControlServer::Attach(Socket& control) {
+  control_ = &control;
+  control_watch_ = loop_.OnMessage(control, [this] { Receive(); });
+}
+
+void ControlServer::Detach() {
+  if (control_ == nullptr) return;
+  loop_.Remove(control_watch_);
+  control_ = nullptr;
+  members_.ForgetRoutes();
+}
+
+// ---- requests ----
+
+void ControlServer::Receive() {
+  for (int i = 0; i < kMessagesPerCall; ++i) {
+    if (control_ == nullptr || !control_->Receive(&frames_, 2)) return;
+    if (frames_.size() != 2) {
+      ++counters_.bad_requests;
+      continue;
+    }
+    const std::string route(AsText(frames_[0].bytes()));
+    const std::string address = frames_[1].peer_address();
+    if (Member* member = members_.FindByRoute(route)) member->heard = loop_.now();
+    const control::ParseResult parsed = control::Parse(frames_[1].bytes());
+    if (const auto* failure = std::get_if<control::ParseFailure>(&parsed)) {
+      ++counters_.bad_requests;
+      Reply(route, control::Error{failure->unknown_op ? "unknown-op" : "bad-request",
+                                  failure->reason});
+      continue;
+    }
+    std::visit(Overloaded{
+                   [&](const control::Hello& hello) { OnHello(route, address, hello); },
+                   [&](const control::Read& read) { OnRead(route, read); },
+                   [&](const control::Status& status) { OnStatus(route, status); },
+                   [&](const control::StatsRequest&) { OnStats(route); },
+                   [&](const control::Bye&) {
+                     if (Member* member = members_.FindByRoute(route)) {
+                       RemoveMember(member->id, false);
+                     }
+                   },
+                   [&](const auto&) {
+                     ++counters_.bad_requests;
+                     Reply(route, control::Error{"bad-request", "an answer is no request"});
+                   },
+               },
+               std::get<control::Message>(parsed));
+  }
+}
+
+void ControlServer::OnHello(const std::string& route, const std::string& address,
+                            const control::Hello& hello) {
+  ++counters_.hellos;
+  control::Refused refused;
+  if (hello.version != control::kProtocolVersion) {
+    refused = {"version", "this publisher speaks protocol " +
+                              std::to_string(control::kProtocolVersion) + ", not " +
+                              std::to_string(hello.version)};
+  } else if (hello.stream && *hello.stream != options_.stream) {
+    refused = {"stream", "there is no stream '" + *hello.stream + "' here, only '" +
+                             options_.stream + "'"};
+  } else if (members_.FindById(hello.id) == nullptr && members_.size() >= options_.max_subs) {
+    refused = {"full", "there are " + std::to_string(options_.max_subs) +
+                           " subscribers already, the most that are let in"};
+  }
+  if (!refused.code.empty()) {
+    ++counters_.refused;
+    Reply(route, refused);
+    return;
+  }
+  const bool is_new = members_.FindById(hello.id) == nullptr;
+  Member& member = members_.Join(hello.id, route);
+  member.name = hello.name;
+  member.host = hello.host;
+  member.pid = hello.pid;
+  member.role = hello.role;
+  member.address = address;
+  member.heard = loop_.now();
+  member.reads.clear();  // whatever it asked for before, it asks for again
+  if (is_new) {
+    member.position = journal_.head();
+    member.progressed = loop_.now();
+    member.replay = std::make_shared<Outstanding>(waker_);
+    events_.OnJoined(member);
+  }
+  control::Welcome welcome;
+  welcome.stream = options_.stream;
+  welcome.session = journal_.session();
+  welcome.tail = journal_.tail();
+  welcome.head = journal_.head();
+  welcome.records = journal_.records_format();
+  welcome.started_ns = options_.started_ns;
+  welcome.now_ns = WallNow();
+  welcome.ended = broadcaster_.ended();
+  welcome.heartbeat_ms = options_.heartbeat_ms;
+  welcome.window = member.Counts() ? options_.window : 0;
+  Reply(route, welcome);
+}
+
+void ControlServer::OnRead(const std::string& route, const control::Read& read) {
+  Member* member = members_.FindByRoute(route);
+  if (member == nullptr) {
+    ++counters_.bad_requests;
+    Reply(route, control::Error{"unknown-member", "say hello first"});
+    return;
+  }
+  control::Done done;
+  done.request = read.request;
+  if (read.session != journal_.session()) {
+    done.outcome = control::Done::Outcome::kWrongSession;
+    Finish(*member, done);
+  } else if (read.max == 0) {
+    Finish(*member, done);  // a ping
+  } else if (member->reads.size() >= kMostReads) {
+    ++counters_.bad_requests;
+    Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way"});
+  } else {
+    ++counters_.reads;
+    PendingRead pending;
+    pending.read = read;
+    pending.read.max = std::min(read.max, control::kMaxReadBytes);
+    member->reads.push_back(pending);
+    Serve();
+  }
+}
+
+void ControlServer::OnStatus(const std::string& route, const control::Status& status) {
+  Member* member = members_.FindByRoute(route);
+  if (member == nullptr) {
+    Reply(route, control::Error{"unknown-member", "say hello first"});
+    return;
+  }
+  if (status.session != journal_.session()) return;  // of a session before this one
+  const Position position = std::min(status.position, journal_.head());
+  if (!member->confirmed_any || position > member->position) member->progressed = loop_.now();
+  member->position = member->confirmed_any ? std::max(member->position, position) : position;
+  member->confirmed_any = true;
+  member->lost = status.lost;
+  member->mode = status.mode;
+  events_.OnStatus(*member);
+}
+
+void ControlServer::OnStats(const std::string& route) {
+  control::Stats stats;
+  stats.stream = options_.stream;
+  stats.session = journal_.session();
+  stats.tail = journal_.tail();
+  stats.head = journal_.head();
+  stats.counters = {{"hellos", counters_.hellos},
+                    {"hellos_refused", counters_.refused},
+                    {"reads", counters_.reads},
+                    {"replayed_bytes", counters_.replayed_bytes},
+                    {"bad_requests", counters_.bad_requests},
+                    {"answers_dropped", counters_.answers_dropped},
+                    {"members_vanished", counters_.vanished}};
+  if (extra_counters_) extra_counters_(&stats.counters);
+  const std::int64_t now_ns = WallNow();
+  for (const auto& [id, member] : members_.all()) {
+    control::SubscriberRow row;
+    row.id = member.id;
+    row.name = member.name;
+    row.host = member.host;
+    row.address = member.address;
+    row.pid = member.pid;
+    row.role = member.role;
+    row.mode = member.mode;
+    row.position = member.position;
+    row.lag_bytes = journal_.head() - std::min(journal_.head(), member.position);
+    if (row.lag_bytes > 0) {
+      row.lag_seconds =
+          static_cast<double>(std::max<std::int64_t>(
+              now_ns - journal_.TimeAt(std::max(member.position, journal_.tail())), 0)) /
+          1e9;
+    }
+    row.lost = member.lost;
+    stats.subscribers.push_back(std::move(row));
+  }
+  stats.subscribers_total = stats.subscribers.size();
+  Reply(route, stats);
+}
+
+// ---- ranges ----
+
+void ControlServer::ScheduleServe(Duration delay) {
+  if (serve_timer_ != 0) return;
+  serve_timer_ = loop_.After(delay, [this] {
+    serve_timer_ = 0;
+    Serve();
+  });
+}
+
+void ControlServer::Serve() {
+  if (control_ == nullptr) return;
+  std::vector<std::string> ids;  // members may leave while they are served
+  for (auto it = members_.all().lower_bound(next_turn_); it != members_.all().end(); ++it) {
+    if (!it->second.reads.empty()) ids.push_back(it->first);
+  }
+  for (auto it = members_.all().begin(); it != members_.all().lower_bound(next_turn_); ++it) {
+    if (!it->second.reads.empty()) ids.push_back(it->first);
+  }
+  std::size_t sent = 0;
+  for (const std::string& id : ids) {
+    if (sent >= kCallBytes) {
+      next_turn_ = id;
+      ScheduleServe(Duration(0));
+      return;
+    }
+    Member* member = members_.FindById(id);
+    if (member != nullptr && !ServeMember(*member, &sent)) RemoveMember(id, true);
+  }
+}
+
+// False: the member is unreachable.
+bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
+  std::size_t turn = 0;
+  while (!member.reads.empty()) {
+    PendingRead& pending = member.reads.front();
+    if (!pending.started && !Start(member, pending)) continue;
+    if (pending.next < journal_.tail()) {
+      control::Done done;
+      done.request = pending.read.request;
+      done.outcome = control::Done::Outcome::kGone;
+      done.next = pending.next;
+      Finish(member, done);
+      member.reads.pop_front();
+      continue;
+    }
+    if (pending.left == 0 || pending.next >= journal_.head()) {
+      if (broadcaster_.ended() && pending.next >= journal_.head()) {
+        (void)SendBlock(member, {broadcaster_.HeadHeader(), {}});
+      }
+      control::Done done;
+      done.request = pending.read.request;
+      done.next = pending.next;
+      Finish(member, done);
+      member.reads.pop_front();
+      continue;
+    }
+    if (turn >= kTurnBytes) {
+      ScheduleServe(Duration(0));
+      return true;
+    }
+    if (member.replay->bytes() >= kMemberOutstanding) {
+      member.replay->WakeOnRelease();
+      // What was let go of between the look and the wish is not told: look again.
+      if (member.replay->bytes() >= kMemberOutstanding) return true;
+    }
+    const std::optional<Block> block =
+        journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
+    const SendStatus status = SendBlock(member, *block);
+    if (status == SendStatus::kUnreachable) return false;
+    if (status == SendStatus::kFull) {
+      ScheduleServe(kRetryFull);
+      return true;
+    }
+    pending.next = block->header.end();
+    pending.left -= block->header.length;
+    turn += block->header.length;
+    *sent += block->header.length;
+    counters_.replayed_bytes += block->header.length;
+  }
+  return true;
+}
+
+// Finds out where the range begins. False: it was answered, and is gone.
+bool ControlServer::Start(Member& member, PendingRead& pending) {
+  const control::ReadFrom& from = pending.read.from;
+  switch (from.kind) {
+    case control::ReadFrom::Kind::kPosition:
+      pending.next = std::min(from.value, journal_.head());
+      break;
+    case control::ReadFrom::Kind::kLast:
+      if (const auto at = journal_.FindLast(from.value)) {
+        pending.next = *at;
+        break;
+      }
+      Reply(member.route, control::Error{"no-records", "the stream is raw"});
+      member.reads.pop_front();
+      return false;
+    case control::ReadFrom::Kind::kSince:
+      pending.next = journal_.FindSince(static_cast<std::int64_t>(
+          std::min<std::uint64_t>(from.value, INT64_MAX)));
+      break;
+  }
+  pending.left = pending.read.max;
+  pending.started = true;
+  // Until it has said where it stands, it stands where it reads.
+  if (!member.confirmed_any) member.position = std::min(member.position, pending.next);
+  return true;
+}
+
+SendStatus ControlServer::SendBlock(const Member& member, const Block& block) {
+  const SendStatus status = control_->Send(AsBytes(member.route), Frame::kMore);
+  if (status != SendStatus::kSent) return status;
+  (void)control_->Send(AsBytes(EncodeFrame(kNoTopic, block.header)), Frame::kMore);
+  return control_->SendShared(block.payload, member.replay, Frame::kLast);
+}
+
+void ControlServer::Finish(Member& member, control::Done done) {
+  done.session = journal_.session();
+  done.tail = journal_.tail();
+  done.head = journal_.head();
+  done.ended = broadcaster_.ended();
+  Reply(member.route, done);
+}
+
+void ControlServer::Reply(const std::string& route, const control::Message& message) {
+  if (control_ == nullptr || route.empty()) return;
+  if (control_->Send(AsBytes(route), Frame::kMore) != SendStatus::kSent) {
+    ++counters_.answers_dropped;  // it will ask again
+    return;
+  }
+  (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
+}
+
+// ---- members ----
+
+void ControlServer::RemoveMember(const std::string& id, bool vanished) {
+  Member* member = members_.FindById(id);
+  if (member == nullptr) return;
+  if (vanished) ++counters_.vanished;
+  const Member last = *member;
+  members_.Remove(id);
+  events_.OnLeft(last, vanished);
+}
+
+void ControlServer::DropSilent() {
+  std::vector<std::string> silent;
+  for (const auto& [id, member] : members_.all()) {
+    if (loop_.now() - member.heard > kSilence) silent.push_back(id);
+  }
+  for (const std::string& id : silent) RemoveMember(id, true);
+}
+
+void ControlServer::RepeatEnd() {
+  if (control_ == nullptr) return;
+  for (const auto& [id, member] : members_.all()) {
+    if (!member.at_end && !member.route.empty()) {
+      (void)SendBlock(member, {broadcaster_.HeadHeader(), {}});
+    }
+  }
+}
+
+void ControlServer::SendLetGo(const Member& member, const std::string& reason) {
+  Reply(member.route, control::LetGo{reason});
+}
+
+std::size_t ControlServer::outstanding_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [id, member] : members_.all()) bytes += member.replay->bytes();
+  return bytes;
+}
+
+}  // namespace pipedup

@@ -1,0 +1,107 @@
+// Answers subscribers: hello, ranges on request, status, stats, bye.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "os/waker.h"
+#include "publish/broadcaster.h"
+#include "publish/members.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+struct ControlServerOptions {
+  std::string stream;
+  std::uint64_t max_subs = 1000;
+  std::uint64_t window = 0;           ///< said in the welcome
+  std::uint32_t heartbeat_ms = 500;
+  std::int64_t started_ns = 0;
+};
+
+struct ControlServerCounters {
+  std::uint64_t hellos = 0;
+  std::uint64_t refused = 0;           ///< hellos
+  std::uint64_t reads = 0;             ///< ranges asked for
+  std::uint64_t replayed_bytes = 0;
+  std::uint64_t bad_requests = 0;      ///< unparsable, unknown, or from no member
+  std::uint64_t answers_dropped = 0;   ///< the peer does not read
+  std::uint64_t vanished = 0;          ///< members that went without a bye
+};
+
+class ControlServerEvents {
+ public:
+  virtual ~ControlServerEvents() = default;
+  virtual void OnJoined(const Member& member) = 0;
+  /// It said bye, or (`vanished`) was silent for too long or is unreachable. It is removed next.
+  virtual void OnLeft(const Member& member, bool vanished) = 0;
+  /// A status came.
+  virtual void OnStatus(Member& member) = 0;
+};
+
+/// Never blocks, and serves ranges a little at a time, turn by turn, so that no member's catching up
+/// delays the live stream or another's.
+class ControlServer {
+ public:
+  ControlServer(EventLoop& loop, const Journal& journal, const Broadcaster& broadcaster,
+                Members& members, ControlServerOptions options, ControlServerEvents& events);
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  /// Serves `control` from now on, until Detach. All members say hello again.
+  void Attach(Socket& control);
+  void Detach();
+
+  /// Removes members that were silent for 10 s.
+  void DropSilent();
+  /// Sends the end-of-stream header to every member that has not confirmed it.
+  void RepeatEnd();
+  void SendLetGo(const Member& member, const std::string& reason);
+  /// Bytes of replays that connections hold.
+  std::size_t outstanding_bytes() const;
+  /// More counters for the answer to `stats`.
+  void set_extra_counters(std::function<void(std::map<std::string, std::uint64_t>*)> extra) {
+    extra_counters_ = std::move(extra);
+  }
+  const ControlServerCounters& counters() const { return counters_; }
+
+ private:
+  void Receive();
+  void OnHello(const std::string& route, const std::string& address, const control::Hello& hello);
+  void OnRead(const std::string& route, const control::Read& read);
+  void OnStatus(const std::string& route, const control::Status& status);
+  void OnStats(const std::string& route);
+  void Serve();
+  bool ServeMember(Member& member, std::size_t* sent);
+  bool Start(Member& member, PendingRead& pending);
+  SendStatus SendBlock(const Member& member, const Block& block);
+  void Reply(const std::string& route, const control::Message& message);
+  void Finish(Member& member, control::Done done);
+  void ScheduleServe(Duration delay);
+  void RemoveMember(const std::string& id, bool vanished);
+
+  EventLoop& loop_;
+  const Journal& journal_;
+  const Broadcaster& broadcaster_;
+  Members& members_;
+  const ControlServerOptions options_;
+  ControlServerEvents& events_;
+  std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters_;
+  std::shared_ptr<Waker> waker_;     // replayed bytes have left
+  EventLoop::WatchId waker_watch_;
+  Socket* control_ = nullptr;
+  EventLoop::WatchId control_watch_ = 0;
+  EventLoop::TimerId serve_timer_ = 0;
+  std::string next_turn_;            // member id that is served first next time
+  std::vector<Message> frames_;
+  ControlServerCounters counters_;
+};
+
+}  // namespace pipedup

@@ -1,0 +1,47 @@
+#include "publish/members.h"
+
+#include "base/text.h"
+
+namespace pipedup {
+
+std::string Member::Label() const {
+  std::string label = "'" + Escape(name.empty() ? id : name, 80) + "'";
+  if (!address.empty()) label += " at " + Escape(address, 80);
+  return label;
+}
+
+Member* Members::FindByRoute(const std::string& route) {
+  const auto found = id_of_route_.find(route);
+  return found == id_of_route_.end() ? nullptr : FindById(found->second);
+}
+
+Member* Members::FindById(const std::string& id) {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : &found->second;
+}
+
+Member& Members::Join(const std::string& id, const std::string& route) {
+  Member& member = by_id_[id];
+  if (!member.route.empty()) id_of_route_.erase(member.route);
+  member.id = id;
+  member.route = route;
+  id_of_route_[route] = id;
+  return member;
+}
+
+void Members::Remove(const std::string& id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return;
+  id_of_route_.erase(found->second.route);
+  by_id_.erase(found);
+}
+
+void Members::ForgetRoutes() {
+  id_of_route_.clear();
+  for (auto& [id, member] : by_id_) {
+    member.route.clear();
+    member.reads.clear();
+  }
+}
+
+}  // namespace pipedup

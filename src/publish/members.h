@@ -1,0 +1,73 @@
+// Who is subscribed: from hello until bye, silence, or a send that fails.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "net/socket.h"
+#include "pipedup/types.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+/// A range that was asked for and is being sent.
+struct PendingRead {
+  control::Read read;
+  bool started = false;   ///< `next` and `left` are known
+  Position next = 0;
+  std::uint64_t left = 0;
+};
+
+struct Member {
+  std::string id;        ///< chosen by the subscriber; the same through reconnects
+  std::string route;     ///< ROUTER's name for its connection; changes with each
+  std::string name;
+  std::string host;
+  std::string address;
+  std::int64_t pid = 0;
+  control::Role role = control::Role::kSub;
+  control::Mode mode = control::Mode::kJoining;
+  Position position = 0;      ///< confirmed: every byte before it was taken, or reported lost
+  bool confirmed_any = false; ///< it has sent a status; until then `position` is the head it met
+  std::uint64_t lost = 0;
+  bool let_go = false;        ///< stalled: not waited for until it has caught up
+  bool at_end = false;        ///< has confirmed the end of the stream
+  TimePoint heard{};
+  TimePoint progressed{};
+  std::deque<PendingRead> reads;         ///< asked and not answered, oldest first
+  std::shared_ptr<Outstanding> replay;   ///< replayed bytes that its connection still holds
+
+  /// The producer may be made to wait for it.
+  bool Counts() const { return role != control::Role::kTap && role != control::Role::kTop; }
+  /// "web1 (10.0.0.7)" for people.
+  std::string Label() const;
+};
+
+/// The members by id and by connection.
+class Members {
+ public:
+  using Map = std::map<std::string, Member>;
+
+  Member* FindByRoute(const std::string& route);
+  Member* FindById(const std::string& id);
+  /// A new member, or the one with that id, reached through `route` from now on.
+  Member& Join(const std::string& id, const std::string& route);
+  void Remove(const std::string& id);
+  /// All of them have to say hello again: their connections are gone.
+  void ForgetRoutes();
+
+  Map& all() { return by_id_; }
+  const Map& all() const { return by_id_; }
+  std::size_t size() const { return by_id_.size(); }
+
+ private:
+  Map by_id_;
+  std::unordered_map<std::string, std::string> id_of_route_;
+};
+
+}  // namespace pipedup

@@ -1,0 +1,218 @@
+#include "publish/publisher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace pipedup {
+namespace {
+
+constexpr std::uint32_t kHeartbeatMs = 500;                      // promised
+constexpr auto kHeartbeat = std::chrono::milliseconds(400);      // kept with something to spare
+constexpr auto kWelcomeHead = std::chrono::milliseconds(20);     // while a member is joining
+constexpr auto kWelcomeFor = std::chrono::seconds(5);
+constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
+constexpr auto kRemakePause = std::chrono::seconds(1);
+constexpr std::uint64_t kMostPinned = 32 * 1024 * 1024;
+constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;          // half of what a PUB queue holds
+
+std::uint64_t Window(const PublisherOptions& options) {
+  return options.wait ? std::min(options.retain_bytes / 4, kMostWindow) : 0;
+}
+
+}  // namespace
+
+Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal, PublisherOptions options,
+                     PublisherEvents& events)
+    : loop_(loop),
+      journal_(journal),
+      options_(std::move(options)),
+      events_(events),
+      zap_(context, loop),
+      policy_({options_.wait, Window(options_), options_.stall_limit}),
+      live_account_(std::make_shared<Outstanding>(nullptr)),
+      broadcaster_(options_.stream, journal, live_account_),
+      listener_(context, options_.endpoints, broadcaster_.HighWaterMark()),
+      control_(loop, journal, broadcaster_, members_,
+               {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow()},
+               *this) {
+  control_.Attach(listener_.control());
+  control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
+  journal_.OnBlock([this](const Block& block) { OnBlock(block); });
+  heartbeat_ = loop_.Every(kHeartbeat, [this] { Heartbeat(); });
+}
+
+Publisher::~Publisher() {
+  loop_.Cancel(heartbeat_);
+  loop_.Cancel(welcome_heads_);
+  loop_.Cancel(linger_);
+  control_.Detach();
+}
+
+void Publisher::OnBlock(const Block& block) {
+  broadcaster_.SendBlock(listener_.data(), block);
+  ApplyPolicy();
+  GuardMemory();
+}
+
+void Publisher::Heartbeat() {
+  broadcaster_.SendHead(listener_.data());
+  control_.DropSilent();
+  journal_.DropExpired();
+  if (ending_) control_.RepeatEnd();
+  ApplyPolicy();
+  GuardMemory();
+}
+
+// A new subscriber knows that its subscription works when the first live message comes.
+void Publisher::WelcomeHeads() {
+  broadcaster_.SendHead(listener_.data());
+  const bool joining = std::any_of(members_.all().begin(), members_.all().end(), [](const auto& m) {
+    return m.second.mode != control::Mode::kLive;
+  });
+  if (!joining || loop_.now() > welcome_until_) {
+    loop_.Cancel(welcome_heads_);
+    welcome_heads_ = 0;
+  }
+}
+
+// ---- members ----
+
+void Publisher::OnJoined(const Member& member) {
+  welcome_until_ = loop_.now() + kWelcomeFor;
+  if (welcome_heads_ == 0) welcome_heads_ = loop_.Every(kWelcomeHead, [this] { WelcomeHeads(); });
+  events_.OnJoined(member);
+}
+
+void Publisher::OnLeft(const Member& member, bool vanished) {
+  if (ending_ && vanished && !member.at_end && member.role != control::Role::kTop) {
+    unconfirmed_.push_back(member.Label());
+  }
+  events_.OnLeft(member, vanished);
+  ApplyPolicy();
+  CheckFinished();
+}
+
+void Publisher::OnStatus(Member& member) {
+  if (ending_ && member.position >= journal_.head()) member.at_end = true;
+  if (member.mode == control::Mode::kLive) events_.OnReady(ready());
+  ApplyPolicy();
+  CheckFinished();
+}
+
+std::size_t Publisher::ready() const {
+  return static_cast<std::size_t>(
+      std::count_if(members_.all().begin(), members_.all().end(), [](const auto& m) {
+        return m.second.mode == control::Mode::kLive && m.second.role != control::Role::kTop;
+      }));
+}
+
+void Publisher::ApplyPolicy() {
+  if (!options_.wait) return;
+  const SlowDecision decision = policy_.Decide(
+      members_, journal_.head(), [this](Position from) { return journal_.CostSince(from); },
+      loop_.now());
+  journal_.KeepFrom(decision.keep_from);
+  for (Member* member : decision.let_go) {
+    control_.SendLetGo(*member, "no progress for " + FormatDuration(options_.stall_limit));
+    events_.OnLetGo(*member);
+  }
+  const std::string id = decision.waits_for == nullptr ? "" : decision.waits_for->id;
+  if (id != waits_for_id_) {
+    waits_for_id_ = id;
+    events_.OnHold(decision.waits_for);
+  }
+}
+
+// ---- memory ----
+
+// A peer that does not read keeps old blocks alive in its queue, and PUB cannot drop one peer. Past
+// the bound everybody is cut off, reconnects, and catches up by position: nothing is lost.
+void Publisher::GuardMemory() {
+  const std::uint64_t pinned = journal_.pinned_bytes();
+  if (pinned <= kMostPinned || loop_.now() - remade_at_ < kRemakePause || remaking_data_ ||
+      remaking_control_) {
+    return;
+  }
+  remade_at_ = loop_.now();
+  ++remakes_;
+  events_.OnRemade(pinned);
+  if (live_account_->bytes() >= control_.outstanding_bytes()) {
+    remaking_data_ = true;
+    loop_.After(Duration(0), [this] { RemakeData(); });
+  } else {
+    remaking_control_ = true;
+    loop_.After(Duration(0), [this] { RemakeControl(); });
+  }
+}
+
+void Publisher::RemakeData() {
+  remaking_data_ = !listener_.RemakeData(broadcaster_.HighWaterMark());
+  if (remaking_data_) loop_.After(kRemakeRetry, [this] { RemakeData(); });
+}
+
+void Publisher::RemakeControl() {
+  control_.Detach();
+  remaking_control_ = !listener_.RemakeControl();
+  if (remaking_control_) {
+    loop_.After(kRemakeRetry, [this] { RemakeControl(); });
+  } else {
+    control_.Attach(listener_.control());
+  }
+}
+
+// ---- the end ----
+
+void Publisher::End(std::uint32_t exit_status) {
+  ending_ = true;
+  broadcaster_.End(exit_status);
+  broadcaster_.SendHead(listener_.data());
+  for (auto& [id, member] : members_.all()) {
+    member.at_end = member.confirmed_any && member.position >= journal_.head() &&
+                    member.mode == control::Mode::kEnded;
+  }
+  control_.RepeatEnd();
+  linger_ = loop_.After(options_.linger, [this] { FinishNow(); });
+  CheckFinished();
+}
+
+void Publisher::CheckFinished() {
+  if (!ending_ || finished_) return;
+  for (const auto& [id, member] : members_.all()) {
+    if (!member.at_end && member.role != control::Role::kTop) return;
+  }
+  FinishNow();
+}
+
+void Publisher::FinishNow() {
+  if (finished_) return;
+  finished_ = true;
+  for (const auto& [id, member] : members_.all()) {
+    if (!member.at_end && member.role != control::Role::kTop) {
+      unconfirmed_.push_back(member.Label());
+    }
+  }
+  listener_.data().SetLinger(std::chrono::seconds(1));  // for plain SUB taps, which confirm nothing
+  events_.OnFinished(unconfirmed_);
+}
+
+void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) const {
+  const JournalCounters& journal = journal_.counters();
+  (*counters)["blocks"] = journal.blocks;
+  (*counters)["records"] = journal_.records();
+  (*counters)["bytes"] = journal_.head();
+  (*counters)["dropped_bytes"] = journal.dropped_bytes;
+  (*counters)["no_space"] = journal.no_space;
+  (*counters)["memory_segments"] = journal.memory_segments;
+  (*counters)["pinned_bytes"] = journal_.pinned_bytes();
+  (*counters)["heads"] = broadcaster_.counters().heads;
+  (*counters)["holds"] = policy_.counters().holds;
+  (*counters)["let_go"] = policy_.counters().let_go;
+  (*counters)["taken_back"] = policy_.counters().taken_back;
+  (*counters)["socket_remakes"] = remakes_;
+  (*counters)["peers_admitted"] = zap_.admitted();
+  (*counters)["peers_refused"] = zap_.refused();
+}
+
+}  // namespace pipedup

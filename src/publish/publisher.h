@@ -1,0 +1,105 @@
+// Journal → network: live blocks, the control server, membership, back pressure, the end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "journal/journal.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/zap.h"
+#include "publish/broadcaster.h"
+#include "publish/control_server.h"
+#include "publish/members.h"
+#include "publish/slow_policy.h"
+
+namespace pipedup {
+
+struct PublisherOptions {
+  std::string stream;
+  std::vector<Endpoint> endpoints;
+  std::uint64_t max_subs = 1000;
+  bool wait = false;                                    ///< --slow wait
+  std::uint64_t retain_bytes = 64 * 1024 * 1024;        ///< the window is a quarter of it
+  Duration stall_limit = std::chrono::seconds(30);
+  Duration linger = std::chrono::seconds(30);
+};
+
+/// What a publisher tells its owner. Called from the loop; the publisher must outlive the call.
+class PublisherEvents {
+ public:
+  virtual ~PublisherEvents() = default;
+  virtual void OnJoined(const Member& member) = 0;
+  virtual void OnLeft(const Member& member, bool vanished) = 0;
+  /// `count` members receive live blocks now.
+  virtual void OnReady(std::size_t count) = 0;
+  /// Read nothing more from the producer, for `waits_for`; null: go on.
+  virtual void OnHold(const Member* waits_for) = 0;
+  virtual void OnLetGo(const Member& member) = 0;
+  /// The sockets had to be remade because peers that do not read held too much memory.
+  virtual void OnRemade(std::uint64_t pinned_bytes) = 0;
+  /// After End: it is over. `unconfirmed` members did not confirm the last byte.
+  virtual void OnFinished(const std::vector<std::string>& unconfirmed) = 0;
+};
+
+class Publisher final : private ControlServerEvents {
+ public:
+  /// Binds. Throws Error.
+  Publisher(Context& context, EventLoop& loop, Journal& journal, PublisherOptions options,
+            PublisherEvents& events);
+  ~Publisher() override;
+
+  const std::vector<Endpoint>& endpoints() const { return listener_.endpoints(); }
+
+  /// Nothing more will be published. Every member is told until it confirms, or `linger` is over.
+  void End(std::uint32_t exit_status);
+  /// Stops waiting for confirmations.
+  void FinishNow();
+
+  const Members& members() const { return members_; }
+  std::size_t ready() const;
+  const BroadcasterCounters& broadcast() const { return broadcaster_.counters(); }
+
+ private:
+  void OnJoined(const Member& member) override;
+  void OnLeft(const Member& member, bool vanished) override;
+  void OnStatus(Member& member) override;
+
+  void OnBlock(const Block& block);
+  void Heartbeat();
+  void WelcomeHeads();
+  void ApplyPolicy();
+  void GuardMemory();
+  void RemakeData();
+  void RemakeControl();
+  void CheckFinished();
+  void AddCounters(std::map<std::string, std::uint64_t>* counters) const;
+
+  EventLoop& loop_;
+  Journal& journal_;
+  const PublisherOptions options_;
+  PublisherEvents& events_;
+  ZapHandler zap_;
+  Members members_;
+  SlowPolicy policy_;
+  std::shared_ptr<Outstanding> live_account_;
+  Broadcaster broadcaster_;
+  Listener listener_;
+  ControlServer control_;
+  EventLoop::TimerId heartbeat_ = 0;
+  EventLoop::TimerId welcome_heads_ = 0;
+  EventLoop::TimerId linger_ = 0;
+  TimePoint welcome_until_{};
+  TimePoint remade_at_{};
+  bool remaking_data_ = false;
+  bool remaking_control_ = false;
+  std::string waits_for_id_;
+  bool ending_ = false;
+  bool finished_ = false;
+  std::vector<std::string> unconfirmed_;
+  std::uint64_t remakes_ = 0;
+};
+
+}  // namespace pipedup

@@ -1,0 +1,48 @@
+#include "publish/slow_policy.h"
+
+#include <algorithm>
+
+namespace pipedup {
+
+SlowDecision SlowPolicy::Decide(Members& members, Position head,
+                                const std::function<std::uint64_t(Position)>& cost_since,
+                                TimePoint now) {
+  SlowDecision decision;
+  if (!options_.wait) return decision;
+
+  const bool was_holding = holding_;
+  Member* slowest = nullptr;
+  for (auto& [id, member] : members.all()) {
+    if (!member.Counts() || member.at_end) continue;
+    if (member.let_go) {
+      // It stalled, and is waited for again once it is back within the window.
+      if (cost_since(member.position) >= options_.window) continue;
+      member.let_go = false;
+      member.progressed = now;
+      ++counters_.taken_back;
+    }
+    const TimePoint since = std::max(member.progressed, holding_since_);
+    if (was_holding && member.position < head && now - since >= options_.stall_limit &&
+        cost_since(member.position) >= options_.window) {
+      member.let_go = true;
+      ++counters_.let_go;
+      decision.let_go.push_back(&member);
+      continue;
+    }
+    if (slowest == nullptr || member.position < slowest->position) slowest = &member;
+  }
+
+  if (slowest != nullptr) {
+    decision.keep_from = slowest->position;
+    decision.hold = cost_since(slowest->position) >= options_.window;
+    if (decision.hold) decision.waits_for = slowest;
+  }
+  holding_ = decision.hold;
+  if (holding_ && !was_holding) {
+    ++counters_.holds;
+    holding_since_ = now;
+  }
+  return decision;
+}
+
+}  // namespace pipedup

@@ -1,0 +1,517 @@
+#include "subscribe/modes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/records.h"
+#include "base/text.h"
+
+namespace pipedup {
+namespace {
+
+using control::kMaxReadBytes;
+using control::ReadFrom;
+
+constexpr std::uint64_t kNearHead = kMaxReadBytes;  // close enough to subscribe again
+constexpr std::uint64_t kPieceOverhead = 256;       // memory of a message beside its bytes
+constexpr const char* kRetentionPassed = "retention passed";
+constexpr auto kHelloEvery = std::chrono::seconds(1);
+constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
+constexpr auto kAskAgain = std::chrono::seconds(2);
+
+}  // namespace
+
+ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
+    : options_(options), actions_(actions) {}
+
+control::Mode ModeMachine::mode() const {
+  switch (state_) {
+    case State::kJoining:
+      return control::Mode::kJoining;
+    case State::kCatchUp:
+    case State::kBridging:
+      return control::Mode::kCatchUp;
+    case State::kLive:
+      return control::Mode::kLive;
+    case State::kEnded:
+    case State::kStopped:
+      break;
+  }
+  return control::Mode::kEnded;
+}
+
+void ModeMachine::Enter(State state) {
+  if (state_ == state) return;
+  const control::Mode before = mode();
+  state_ = state;
+  if (mode() != before) actions_.ModeChanged(mode());
+}
+
+// ---- joining ----
+
+void ModeMachine::OnConnect(TimePoint now) {
+  if (last_heard_ == TimePoint{}) last_heard_ = now;
+  last_control_ = last_live_ = last_hello_ = last_ping_ = last_replay_ = now;
+  asked_.clear();
+  stash_.clear();
+  stash_bytes_ = 0;
+  if (state_ != State::kEnded && state_ != State::kStopped) Enter(State::kJoining);
+  if (state_ != State::kStopped) actions_.SendHello();
+}
+
+void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
+  last_heard_ = last_control_ = now;
+  if (state_ == State::kStopped) return;
+  if (welcome.session == session_) {
+    if (state_ == State::kEnded) return;  // it lingers; the next session is waited for
+    known_head_ = std::max(known_head_, welcome.head);
+    welcome_ = welcome;
+    if (state_ == State::kJoining) EnterCatchUp();
+    Ask(now);
+    return;
+  }
+  if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
+  if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
+    if (!options_.follow) {
+      GiveUp("the publisher vanished");
+      state_ = State::kStopped;
+      actions_.Fail(kExitUnreachable, "the publisher vanished before the end of the stream: session " +
+                                          Hex(welcome.session) + " has taken the place of " +
+                                          Hex(session_));
+      return;
+    }
+    const SessionId old = session_;
+    if (state_ != State::kEnded) GiveUp("the publisher vanished");
+    if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+    StartSession(welcome, now);
+    // Nothing of a session that began meanwhile was seen: it is read from its first byte.
+    unresolved_.reset();
+    begun_ = aligned_ = true;
+    position_ = 0;
+    actions_.SessionChanged(welcome, old);
+    actions_.Begin(welcome, position_);
+  } else {
+    if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+    StartSession(welcome, now);
+    if (state_ == State::kStopped) return;
+  }
+  EnterCatchUp();
+  Ask(now);
+}
+
+void ModeMachine::StartSession(const control::Welcome& welcome, TimePoint) {
+  welcome_ = welcome;
+  session_ = welcome.session;
+  known_head_ = welcome.head;
+  records_ = 0;
+  last_time_ns_ = 0;
+  end_.reset();
+  asked_.clear();
+  stash_.clear();
+  stash_bytes_ = 0;
+  pending_gap_.reset();
+  begun_ = aligned_ = false;
+  position_ = 0;
+  state_ = State::kJoining;
+  const bool raw = welcome.records == RecordFormat::kRaw;
+  switch (options_.from.kind) {
+    case Beginning::Kind::kNow:
+      unresolved_ = raw ? ReadFrom{ReadFrom::Kind::kPosition, welcome.head}
+                        : ReadFrom{ReadFrom::Kind::kLast, 0};
+      break;
+    case Beginning::Kind::kStart:
+      unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, welcome.tail};
+      break;
+    case Beginning::Kind::kPosition:
+      unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, options_.from.value};
+      break;
+    case Beginning::Kind::kAgo: {
+      const auto now_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(welcome.now_ns, 0));
+      unresolved_ =
+          ReadFrom{ReadFrom::Kind::kSince, now_ns - std::min(now_ns, options_.from.value)};
+      break;
+    }
+    case Beginning::Kind::kLast:
+      if (raw) {
+        state_ = State::kStopped;
+        actions_.Fail(kExitFailure, "--last: stream '" + welcome.stream +
+                                        "' is raw, it has no records; use --from");
+        return;
+      }
+      unresolved_ = ReadFrom{ReadFrom::Kind::kLast, options_.from.value};
+      break;
+  }
+}
+
+// ---- changes of state ----
+
+void ModeMachine::EnterCatchUp() {
+  if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+  stash_.clear();
+  stash_bytes_ = 0;
+  ++counters_.catch_ups;
+  Enter(State::kCatchUp);
+}
+
+void ModeMachine::EnterBridging(TimePoint now) {
+  if (!Subscribed()) {
+    actions_.Subscribe(welcome_.stream);
+    last_live_ = now;
+  }
+  Enter(State::kBridging);
+}
+
+void ModeMachine::EnterLive() {
+  Enter(State::kLive);
+  for (Asked& asked : asked_) asked.end = 0;  // what is still to come of them is not needed
+}
+
+// ---- asking ----
+
+std::uint64_t ModeMachine::AskedBytes() const { return asked_.size() * kMaxReadBytes; }
+
+bool ModeMachine::RoomToSubscribe() const { return queued_ <= options_.hold_bytes / 2; }
+
+void ModeMachine::SendRead(ReadFrom from, std::uint64_t max, Position end) {
+  control::Read read;
+  read.request = next_request_++;
+  read.session = session_;
+  read.from = from;
+  read.max = max;
+  asked_.push_back({read.request, end});
+  actions_.SendRead(read);
+}
+
+void ModeMachine::Ping() {
+  control::Read ping;
+  ping.request = 0;  // no range is waited for
+  ping.session = session_;
+  ping.from = {ReadFrom::Kind::kPosition, position_};
+  actions_.SendRead(ping);
+}
+
+// At most two ranges of 4 MiB are under way, and only as much as the consumer leaves room for.
+void ModeMachine::Ask(TimePoint now) {
+  if (state_ != State::kCatchUp && state_ != State::kBridging) return;
+  if (unresolved_) {
+    if (asked_.empty()) {
+      last_replay_ = now;
+      SendRead(*unresolved_, kMaxReadBytes, 0);
+    }
+    return;
+  }
+  const Position target = stash_.empty() ? known_head_ : stash_.front().header.position;
+  while (asked_.size() < control::kMaxReadsOutstanding &&
+         queued_ + stash_bytes_ + AskedBytes() + kMaxReadBytes <= options_.hold_bytes) {
+    const Position next = asked_.empty() ? position_ : std::max(position_, asked_.back().end);
+    // At the head there is nothing to ask for, but once: the answer leads to BRIDGING, or says that
+    // this is the end.
+    const bool look = asked_.empty() && state_ == State::kCatchUp && RoomToSubscribe();
+    if (next >= target && !look) break;
+    if (asked_.empty()) last_replay_ = now;
+    const std::uint64_t max =
+        next < target ? std::min<std::uint64_t>(kMaxReadBytes, target - next) : kMaxReadBytes;
+    SendRead({ReadFrom::Kind::kPosition, next}, max, next + max);
+  }
+}
+
+void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
+  last_heard_ = last_control_ = now;
+  if (state_ == State::kStopped || state_ == State::kJoining) return;
+  if (done.outcome == control::Done::Outcome::kWrongSession) {
+    actions_.SendHello();  // the welcome decides
+    return;
+  }
+  known_head_ = std::max(known_head_, done.head);
+  if (done.request == 0) return;
+  const auto asked = std::find_if(asked_.begin(), asked_.end(),
+                                  [&](const Asked& a) { return a.request == done.request; });
+  if (asked == asked_.end()) return;  // asked before a restart of this machine's counting
+  asked_.erase(asked_.begin(), asked + 1);  // answers come in order: earlier ones were lost
+  if (state_ != State::kCatchUp && state_ != State::kBridging) return;
+
+  if (done.outcome == control::Done::Outcome::kGone) {
+    if (unresolved_) {
+      // "start" means the oldest there is, whichever that is by now.
+      if (options_.from.kind == Beginning::Kind::kPosition) {
+        begun_ = true;
+        position_ = options_.from.value;
+        unresolved_.reset();
+        actions_.Begin(welcome_, position_);
+        Lose(done.tail, kRetentionPassed);
+      } else {
+        unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, done.tail};
+      }
+    } else if (done.tail > position_) {
+      Lose(done.tail, kRetentionPassed);
+    }
+    Ask(now);
+    return;
+  }
+  if (unresolved_) {
+    // Nothing is there yet to be read from where it begins. Should that turn out to be inside
+    // a record, the beginning moves to the next one.
+    position_ = done.next;
+    unresolved_.reset();
+    begun_ = true;
+    actions_.Begin(welcome_, position_);
+  }
+  if (end_) {
+    ReachEnd(*end_);
+    if (state_ == State::kEnded) return;
+  }
+  const bool near = known_head_ - std::min(known_head_, position_) <= kNearHead;
+  if (state_ == State::kCatchUp && near && RoomToSubscribe()) EnterBridging(now);
+  Ask(now);
+}
+
+void ModeMachine::OnError(const std::string& code, const std::string& reason, TimePoint now) {
+  last_heard_ = last_control_ = now;
+  if (state_ == State::kStopped) return;
+  if (code == "unknown-member") {
+    asked_.clear();  // whatever was asked of a publisher that does not know us is not answered
+    actions_.SendHello();
+    last_hello_ = now;
+  } else if (code == "no-records") {
+    state_ = State::kStopped;
+    actions_.Fail(kExitFailure, "the publisher has no records to begin at: " + Escape(reason));
+  }
+  // too-many-reads and the rest: what was asked is asked again by OnTick.
+}
+
+// ---- blocks ----
+
+void ModeMachine::OnReplay(const BlockHeader& header, SharedBytes payload, TimePoint now) {
+  last_heard_ = last_control_ = last_replay_ = now;
+  if (state_ != State::kCatchUp && state_ != State::kBridging) return;
+  if (header.session != session_) {
+    ++counters_.foreign_blocks;
+    return;
+  }
+  if (header.kind == BlockKind::kEndOfStream) {
+    end_ = header;
+    known_head_ = std::max(known_head_, header.position);
+    if (!unresolved_) ReachEnd(header);
+    return;
+  }
+  if (header.kind != BlockKind::kData) return;
+  if (unresolved_) {
+    position_ = header.position;
+    if (options_.from.kind == Beginning::Kind::kPosition) {
+      position_ = std::max(position_, options_.from.value);
+    }
+    records_ = header.records_before;
+    unresolved_.reset();
+  }
+  if (header.position > position_) return;  // the range before it was lost on the way: asked again
+  Take(header, std::move(payload));
+  if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
+  Ask(now);
+}
+
+void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoint now) {
+  last_heard_ = last_live_ = now;
+  if (state_ == State::kStopped || state_ == State::kEnded || state_ == State::kJoining) return;
+  if (header.session != session_) {
+    ++counters_.foreign_blocks;
+    if (now - last_hello_ >= kBridgeEvery) {
+      last_hello_ = now;
+      actions_.SendHello();  // the welcome decides which session there is
+    }
+    return;
+  }
+  if (!Subscribed()) return;  // still on its way when CATCH-UP began
+  if (unresolved_) return;
+  const Position reached = header.kind == BlockKind::kData ? header.end() : header.position;
+  known_head_ = std::max(known_head_, reached);
+  if (header.kind == BlockKind::kEndOfStream) end_ = header;
+
+  if (header.position <= position_) {
+    // Also the first live message after a subscription, or the range before it has been fetched.
+    if (header.kind == BlockKind::kData) Take(header, std::move(payload));
+    if (state_ == State::kStopped) return;
+    if (stash_.empty()) {
+      EnterLive();
+    }
+    if (end_) ReachEnd(*end_);
+    return;
+  }
+  if (state_ == State::kLive) {
+    ++counters_.live_gaps;
+    EnterBridging(now);
+  }
+  if (header.kind == BlockKind::kData) Stash(header, std::move(payload));
+  Ask(now);
+}
+
+void ModeMachine::Stash(const BlockHeader& header, SharedBytes payload) {
+  const bool follows = !stash_.empty() && stash_.back().header.end() == header.position;
+  if (!stash_.empty() && !follows) {
+    stash_.clear();  // a hole: everything before this block is fetched
+    stash_bytes_ = 0;
+  }
+  const std::uint64_t held = header.length + kPieceOverhead;
+  if (queued_ + stash_bytes_ + held + AskedBytes() > options_.hold_bytes) {
+    EnterCatchUp();
+    return;
+  }
+  stash_bytes_ += held;
+  stash_.push_back({header, std::move(payload)});
+}
+
+void ModeMachine::TakeStash() {
+  std::deque<Stashed> stash = std::exchange(stash_, {});
+  stash_bytes_ = 0;
+  EnterLive();
+  for (Stashed& block : stash) {
+    if (state_ != State::kLive) return;  // what was not taken is fetched
+    Take(block.header, std::move(block.payload));
+  }
+  if (end_) ReachEnd(*end_);
+}
+
+void ModeMachine::OnDamaged(TimePoint now) {
+  last_heard_ = last_live_ = now;
+  if (state_ != State::kLive) return;  // elsewhere the next block shows the hole
+  ++counters_.live_gaps;
+  EnterBridging(now);
+  Ask(now);
+}
+
+void ModeMachine::Take(const BlockHeader& header, SharedBytes payload) {
+  if (header.end() <= position_) {
+    counters_.duplicate_bytes += header.length;
+    return;
+  }
+  auto skip = static_cast<std::size_t>(position_ - header.position);
+  counters_.duplicate_bytes += skip;
+  if (!aligned_) {
+    // A new reader begins where a record does.
+    const bool at_boundary = skip == 0 ? header.begins_record
+                                       : welcome_.records == RecordFormat::kRaw ||
+                                             payload.bytes[skip - 1] == Delimiter(welcome_.records);
+    if (!at_boundary) {
+      const std::size_t partial =
+          LengthOfRecords(welcome_.records, payload.bytes.subspan(skip), 1);
+      if (partial == 0) {
+        position_ = header.end();
+        records_ = header.records_before + header.records;
+        return;
+      }
+      skip += partial;
+    }
+    aligned_ = true;
+    begun_ = begun_ && header.position + skip == position_;
+  }
+  if (!begun_) {
+    begun_ = true;
+    actions_.Begin(welcome_, header.position + skip);
+  }
+  ClosePendingGap(&header);
+  position_ = header.end();
+  records_ = header.records_before + header.records;
+  last_time_ns_ = header.time_ns;
+  if (skip == header.length) return;
+  ++counters_.blocks;
+  counters_.bytes += header.length - skip;
+  actions_.Deliver(header, header.position + skip, payload.Part(skip));
+}
+
+// ---- loss ----
+
+void ModeMachine::Lose(Position to, std::string reason) {
+  if (!begun_) {  // still on the way to where it begins: nothing of this was promised
+    position_ = to;
+    return;
+  }
+  aligned_ = true;  // every byte behind the gap counts, also the rest of a record
+  if (!pending_gap_) {
+    pending_gap_ = Gap{};
+    pending_gap_->session = session_;
+    pending_gap_->from = position_;
+    pending_gap_->first_record = records_;
+    pending_gap_->after = WallTime(std::chrono::nanoseconds(last_time_ns_));
+    pending_gap_->reason = std::move(reason);
+  }
+  pending_gap_->to = to;
+  position_ = to;
+}
+
+void ModeMachine::ClosePendingGap(const BlockHeader* next) {
+  if (!pending_gap_) return;
+  Gap gap = *std::exchange(pending_gap_, std::nullopt);
+  if (next != nullptr) {
+    gap.records = next->records_before - std::min(next->records_before, gap.first_record);
+    gap.before = WallTime(std::chrono::nanoseconds(next->time_ns));
+  }
+  ++counters_.gaps;
+  counters_.lost_bytes += gap.bytes();
+  counters_.lost_records += gap.records;
+  actions_.ReportGap(gap);
+}
+
+void ModeMachine::Flush() { ClosePendingGap(nullptr); }
+
+void ModeMachine::GiveUp(const std::string& reason) {
+  if (begun_ && state_ != State::kEnded && known_head_ > position_) Lose(known_head_, reason);
+  Flush();
+}
+
+void ModeMachine::ReachEnd(const BlockHeader& end) {
+  if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
+  ClosePendingGap(&end);
+  if (!begun_) {
+    begun_ = true;
+    actions_.Begin(welcome_, position_);
+  }
+  if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+  asked_.clear();
+  Enter(State::kEnded);
+  actions_.EndOfStream(end.position, end.exit_status);
+}
+
+// ---- time and pace ----
+
+void ModeMachine::OnQueued(std::uint64_t bytes, TimePoint now) {
+  queued_ = bytes;
+  // A full queue means CATCH-UP, never a full ZeroMQ pipe.
+  if (Subscribed() && queued_ + stash_bytes_ + kMaxBlockBytes > options_.hold_bytes) EnterCatchUp();
+  Ask(now);
+}
+
+void ModeMachine::OnTick(TimePoint now) {
+  if (state_ == State::kStopped) return;
+  if (state_ == State::kEnded && !options_.follow) return;
+  const bool live_silent = Subscribed() && now - last_live_ > options_.dead_after;
+  if (now - last_control_ > options_.dead_after || live_silent) {
+    ++counters_.remakes;
+    actions_.Remake();
+    return;
+  }
+  if (state_ == State::kJoining || state_ == State::kEnded) {
+    if (now - last_hello_ >= kHelloEvery) {
+      last_hello_ = now;
+      actions_.SendHello();
+    }
+    return;
+  }
+  if (now - last_control_ >= options_.dead_after / 3 &&
+      now - last_ping_ >= options_.dead_after / 3) {
+    last_ping_ = now;
+    Ping();
+  }
+  if (!asked_.empty() && now - last_replay_ >= kAskAgain) {
+    asked_.clear();  // the answer was lost; asking again is harmless
+  }
+  if (asked_.empty() && state_ == State::kBridging && stash_.empty() &&
+      position_ >= known_head_ && now - last_replay_ >= kBridgeEvery) {
+    // Subscribed, and at the head as far as it is known: look again until the first live message.
+    last_replay_ = now;
+    SendRead({ReadFrom::Kind::kPosition, position_}, kMaxReadBytes, position_ + kMaxReadBytes);
+    return;
+  }
+  Ask(now);
+}
+
+}  // namespace pipedup

@@ -1,0 +1,175 @@
+// The subscriber's mode machine: blocks and answers in, deliveries and requests out. Pure: no
+// sockets, no clock of its own, no threads; every promise about positions is kept here.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/units.h"
+#include "pipedup/types.h"
+#include "wire/block_header.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+/// What the machine wants done. All are called from within its On… functions.
+class ModeActions {
+ public:
+  virtual ~ModeActions() = default;
+  virtual void SendHello() = 0;
+  virtual void SendRead(const control::Read& read) = 0;
+  virtual void Subscribe(const std::string& stream) = 0;
+  virtual void Unsubscribe(const std::string& stream) = 0;
+  /// The next bytes of the stream, in order and without overlap. `header` describes the whole block
+  /// that they are the end of (publish time, record boundary at its end).
+  virtual void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
+  virtual void ReportGap(const Gap& gap) = 0;
+  /// The first byte that will be delivered of a session, once it is known. Comes a second time if
+  /// that turns out to be inside a record: then it is the next record's first byte.
+  virtual void Begin(const control::Welcome& session, Position position) = 0;
+  /// Another session has taken the place of `old`, and is followed.
+  virtual void SessionChanged(const control::Welcome& now, SessionId old) = 0;
+  virtual void ModeChanged(control::Mode mode) = 0;
+  /// Everything up to `position` was delivered or reported, and nothing comes after.
+  virtual void EndOfStream(Position position, std::uint32_t exit_status) = 0;
+  /// Close both sockets and make new ones, then call OnConnect.
+  virtual void Remake() = 0;
+  /// It is over; nothing more is asked for.
+  virtual void Fail(int exit_status, const std::string& text) = 0;
+};
+
+/// Where a reader begins, as it is asked of the publisher.
+struct Beginning {
+  enum class Kind : std::uint8_t { kNow, kStart, kPosition, kAgo, kLast };
+  Kind kind = Kind::kNow;
+  std::uint64_t value = 0;  ///< position, ns, or records
+};
+
+struct ModeOptions {
+  Beginning from;
+  bool follow = false;
+  Duration dead_after = std::chrono::seconds(3);
+  std::uint64_t hold_bytes = 16 * 1024 * 1024;  ///< delivered but not written, and asked for
+};
+
+struct ModeCounters {
+  std::uint64_t blocks = 0;            ///< delivered, whole or in part
+  std::uint64_t bytes = 0;             ///< delivered
+  std::uint64_t duplicate_bytes = 0;   ///< dropped because they were delivered before
+  std::uint64_t live_gaps = 0;         ///< times that live blocks were missing, mended or not
+  std::uint64_t catch_ups = 0;         ///< times that CATCH-UP began
+  std::uint64_t gaps = 0;              ///< ranges reported lost
+  std::uint64_t lost_bytes = 0;
+  std::uint64_t lost_records = 0;
+  std::uint64_t remakes = 0;           ///< times that silence made new sockets necessary
+  std::uint64_t foreign_blocks = 0;    ///< blocks of another session, dropped
+};
+
+/// JOINING (no welcome yet) → CATCH-UP (unsubscribed; ranges on request, at the consumer's pace)
+/// → BRIDGING (subscribed; live blocks wait while the range before them is fetched) → LIVE.
+/// Any hole in LIVE leads back to BRIDGING; a consumer that is too slow, to CATCH-UP. What is
+/// delivered next is decided by position alone, whatever socket it came from.
+class ModeMachine {
+ public:
+  enum class State : std::uint8_t { kJoining, kCatchUp, kBridging, kLive, kEnded, kStopped };
+
+  ModeMachine(ModeOptions options, ModeActions& actions);
+
+  /// New sockets are connected.
+  void OnConnect(TimePoint now);
+  void OnWelcome(const control::Welcome& welcome, TimePoint now);
+  void OnDone(const control::Done& done, TimePoint now);
+  /// `code` is of the control message error.
+  void OnError(const std::string& code, const std::string& reason, TimePoint now);
+  /// A block that passed its checksum, from the data socket or in an answer. `payload` may be empty.
+  void OnLive(const BlockHeader& header, SharedBytes payload, TimePoint now);
+  void OnReplay(const BlockHeader& header, SharedBytes payload, TimePoint now);
+  /// A live block that did not pass: what it held is missing, nothing else is known.
+  void OnDamaged(TimePoint now);
+  /// Bytes that were delivered and not written yet, whenever that has changed much.
+  void OnQueued(std::uint64_t bytes, TimePoint now);
+  /// To be called every 50 ms or so.
+  void OnTick(TimePoint now);
+
+  State state() const { return state_; }
+  control::Mode mode() const;
+  SessionId session() const { return session_; }
+  /// Every byte before it was delivered or reported lost.
+  Position position() const { return position_; }
+  bool began() const { return begun_; }
+  bool welcomed() const { return session_ != 0; }
+  /// When the publisher was last heard; when the machine was made, if never.
+  TimePoint last_heard() const { return last_heard_; }
+  Position known_head() const { return known_head_; }
+  const ModeCounters& counters() const { return counters_; }
+  /// Reports a gap that no block has come after; at the end of a run.
+  void Flush();
+  /// The same, and what the publisher was known to have published and did not deliver is lost.
+  void GiveUp(const std::string& reason);
+
+ private:
+  struct Stashed {
+    BlockHeader header;
+    SharedBytes payload;
+  };
+  struct Asked {
+    std::uint64_t request = 0;
+    Position end = 0;  ///< position after the asked range, as far as it is known
+  };
+
+  void Enter(State state);
+  void EnterCatchUp();
+  void EnterBridging(TimePoint now);
+  void EnterLive();
+  bool RoomToSubscribe() const;
+  void StartSession(const control::Welcome& welcome, TimePoint now);
+  void Take(const BlockHeader& header, SharedBytes payload);
+  void TakeStash();
+  void Stash(const BlockHeader& header, SharedBytes payload);
+  void Lose(Position to, std::string reason);
+  void ClosePendingGap(const BlockHeader* next);
+  void ReachEnd(const BlockHeader& end);
+  void Ask(TimePoint now);
+  void SendRead(control::ReadFrom from, std::uint64_t max, Position end);
+  void Ping();
+  bool Subscribed() const { return state_ == State::kBridging || state_ == State::kLive; }
+  std::uint64_t AskedBytes() const;
+
+  const ModeOptions options_;
+  ModeActions& actions_;
+  State state_ = State::kJoining;
+
+  // The session that is read.
+  SessionId session_ = 0;
+  control::Welcome welcome_;
+  std::optional<control::ReadFrom> unresolved_;  // where to begin, not yet a position
+  bool begun_ = false;      // position_ is where the next byte belongs
+  bool aligned_ = false;    // position_ is where a record begins, or was once
+  Position position_ = 0;
+  std::uint64_t records_ = 0;     // that ended before position_
+  std::int64_t last_time_ns_ = 0; // publish time of the last block taken
+  Position known_head_ = 0;
+  std::optional<BlockHeader> end_;  // of the stream, once announced
+  std::optional<Gap> pending_gap_;  // waits for the block behind it, which tells its records
+
+  // What is under way.
+  std::deque<Asked> asked_;
+  std::uint64_t next_request_ = 1;
+  std::deque<Stashed> stash_;
+  std::uint64_t stash_bytes_ = 0;
+  std::uint64_t queued_ = 0;
+  TimePoint last_heard_{};
+  TimePoint last_control_{};
+  TimePoint last_live_{};
+  TimePoint last_hello_{};
+  TimePoint last_ping_{};
+  TimePoint last_replay_{};
+  ModeCounters counters_;
+};
+
+}  // namespace pipedup

@@ -1,0 +1,279 @@
+#include "subscribe/receiver.h"
+
+#include <utility>
+#include <variant>
+
+#include "base/checksum.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kStatusMoving = std::chrono::milliseconds(250);
+constexpr auto kStatusIdle = std::chrono::seconds(2);
+constexpr int kMessagesPerCall = 64;   // then the loop looks at the other sockets
+constexpr std::size_t kMaxFrames = 2;
+
+bool IsIpv6Literal(const Endpoint& endpoint) {
+  return endpoint.host.find(':') != std::string::npos;
+}
+
+bool IsIpv4Literal(const Endpoint& endpoint) {
+  return endpoint.host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+Receiver::Receiver(Context& context, EventLoop& loop, ReceiverOptions options,
+                   ReceiverEvents& events)
+    : context_(context),
+      loop_(loop),
+      options_(std::move(options)),
+      events_(events),
+      machine_(options_.modes, *this) {
+  ipv6_ = IsIpv6Literal(options_.endpoint);
+  Connect();
+  tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
+}
+
+Receiver::~Receiver() { Close(); }
+
+void Receiver::Connect() {
+  data_.emplace(Socket::Sub(context_, ipv6_));
+  control_.emplace(Socket::Dealer(context_, ipv6_));
+  data_connected_ = false;
+  data_watch_ = loop_.OnMessage(*data_, [this] { ReceiveData(); });
+  control_watch_ = loop_.OnMessage(*control_, [this] { ReceiveControl(); });
+  control_->Connect(options_.endpoint.control());
+  machine_.OnConnect(loop_.now());
+}
+
+void Receiver::Close() {
+  loop_.Cancel(tick_);
+  tick_ = 0;
+  if (!data_) return;
+  loop_.Remove(data_watch_);
+  loop_.Remove(control_watch_);
+  data_.reset();
+  control_.reset();
+}
+
+void Receiver::Remake() {
+  events_.OnSilence();
+  if (!data_) return;
+  // In a callback of these very sockets nothing may be destroyed under it, so it waits its turn.
+  loop_.After(Duration(0), [this] {
+    if (!data_) return;
+    loop_.Remove(data_watch_);
+    loop_.Remove(control_watch_);
+    const bool literal = IsIpv6Literal(options_.endpoint) || IsIpv4Literal(options_.endpoint);
+    if (!literal) ipv6_ = !ipv6_;
+    Connect();
+  });
+}
+
+// ---- out ----
+
+void Receiver::Send(const control::Message& message) {
+  // A full queue means that nobody is there: everything said here is said again.
+  if (control_) (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
+}
+
+void Receiver::SendHello() { Send(options_.hello); }
+
+void Receiver::SendRead(const control::Read& read) { Send(read); }
+
+void Receiver::Subscribe(const std::string& stream) {
+  if (data_) data_->Subscribe(stream + '\0');
+}
+
+void Receiver::Unsubscribe(const std::string& stream) {
+  if (data_) data_->Unsubscribe(stream + '\0');
+}
+
+void Receiver::SendStatus() {
+  if (!machine_.began()) return;
+  control::Status status;
+  status.session = machine_.session();
+  status.position = written_;
+  status.lost = machine_.counters().lost_bytes;
+  status.mode = machine_.mode();
+  said_ = written_;
+  said_at_ = loop_.now();
+  Send(status);
+}
+
+void Receiver::SetProgress(std::uint64_t queued, Position written) {
+  written_ = written;
+  const bool much = window_ > 0 && written_ - said_ >= window_ / 8;
+  const bool caught_up = window_ > 0 && machine_.mode() == control::Mode::kEnded;
+  if (written_ != said_ && (much || caught_up)) SendStatus();
+  if (queued != queued_) {
+    queued_ = queued;
+    machine_.OnQueued(queued, loop_.now());
+  }
+}
+
+void Receiver::SayGoodbye(Position written, bool ended) {
+  written_ = written;
+  if (machine_.began()) {
+    control::Status status;
+    status.session = machine_.session();
+    status.position = written;
+    status.lost = machine_.counters().lost_bytes;
+    status.mode = ended ? control::Mode::kEnded : machine_.mode();
+    Send(status);
+  }
+  Send(control::Bye{});
+}
+
+void Receiver::Tick() {
+  const Duration since = loop_.now() - said_at_;
+  if ((written_ != said_ && since >= kStatusMoving) || since >= kStatusIdle) SendStatus();
+  machine_.OnTick(loop_.now());
+}
+
+// ---- in ----
+
+std::optional<BlockHeader> Receiver::CheckBlock(ByteSpan frame, ByteSpan payload,
+                                                std::string_view topic, bool* damaged) {
+  *damaged = false;
+  const ParsedFrame parsed = ParseFrame(frame);
+  std::string what;
+  if (!parsed.header) {
+    what = Describe(parsed.error);
+  } else if (parsed.topic != topic) {
+    ++counters_.foreign_messages;
+    return std::nullopt;
+  } else if (parsed.header->codec != Codec::kNone) {
+    what = "a codec that this version does not know";
+  } else if (parsed.header->length != payload.size()) {
+    what = "header and payload differ in length";
+  } else if (parsed.header->kind == BlockKind::kData && parsed.header->checksummed &&
+             Checksum(payload) != parsed.header->checksum) {
+    what = "bad checksum";
+  } else {
+    return parsed.header;
+  }
+  *damaged = true;
+  ++counters_.damaged_blocks;
+  events_.OnDamaged(what);
+  return std::nullopt;
+}
+
+void Receiver::ReceiveData() {
+  for (int i = 0; i < kMessagesPerCall && data_ && data_->Receive(&frames_, kMaxFrames); ++i) {
+    if (frames_.empty()) {
+      ++counters_.foreign_messages;
+      continue;
+    }
+    const ByteSpan payload = frames_.size() > 1 ? frames_[1].bytes() : ByteSpan();
+    bool damaged = false;
+    const auto header = CheckBlock(frames_[0].bytes(), payload, stream_, &damaged);
+    if (header) {
+      machine_.OnLive(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(), loop_.now());
+    } else if (damaged) {
+      machine_.OnDamaged(loop_.now());
+    }
+    events_.OnReceived();
+  }
+}
+
+void Receiver::ReceiveControl() {
+  for (int i = 0; i < kMessagesPerCall && control_ && control_->Receive(&frames_, kMaxFrames);
+       ++i) {
+    if (frames_.empty()) {
+      ++counters_.foreign_messages;
+      continue;
+    }
+    const ByteSpan first = frames_[0].bytes();
+    if (!first.empty() && first[0] == std::byte{0}) {
+      const ByteSpan payload = frames_.size() > 1 ? frames_[1].bytes() : ByteSpan();
+      bool damaged = false;
+      const auto header = CheckBlock(first, payload, "", &damaged);
+      if (header) {
+        machine_.OnReplay(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(),
+                          loop_.now());
+      }
+      events_.OnReceived();
+      continue;  // a damaged one leaves a hole that is asked for again
+    }
+    const control::ParseResult parsed = control::Parse(first);
+    if (const auto* message = std::get_if<control::Message>(&parsed)) {
+      OnAnswer(*message);
+    } else {
+      ++counters_.foreign_messages;
+    }
+    events_.OnReceived();
+  }
+}
+
+void Receiver::OnAnswer(const control::Message& message) {
+  std::visit(Overloaded{
+                 [this](const control::Welcome& welcome) { OnWelcome(welcome); },
+                 [this](const control::Done& done) { machine_.OnDone(done, loop_.now()); },
+                 [this](const control::Refused& refused) {
+                   events_.OnFail(kExitRefused, "refused by the publisher: " +
+                                                    Escape(refused.reason));
+                 },
+                 [this](const control::LetGo& let_go) { events_.OnLetGo(Escape(let_go.reason)); },
+                 [this](const control::Error& error) {
+                   machine_.OnError(error.code, error.reason, loop_.now());
+                 },
+                 [this](const auto&) { ++counters_.foreign_messages; },
+             },
+             message);
+}
+
+void Receiver::OnWelcome(const control::Welcome& welcome) {
+  if (welcome.version != control::kProtocolVersion) {
+    events_.OnFail(kExitRefused, "the publisher speaks protocol " +
+                                     std::to_string(welcome.version) + ", this program " +
+                                     std::to_string(control::kProtocolVersion));
+    return;
+  }
+  stream_ = welcome.stream;
+  window_ = welcome.window;
+  if (!data_connected_) {
+    data_connected_ = true;
+    data_->Connect(welcome.data.empty() ? options_.endpoint.data() : welcome.data);
+  }
+  machine_.OnWelcome(welcome, loop_.now());
+  said_at_ = TimePoint{};  // a publisher that has just met us is told where we stand
+}
+
+// ---- from the machine to the owner ----
+
+void Receiver::Deliver(const BlockHeader& header, Position from, SharedBytes bytes) {
+  events_.OnBytes(header, from, std::move(bytes));
+}
+void Receiver::ReportGap(const Gap& gap) { events_.OnGap(gap); }
+void Receiver::Begin(const control::Welcome& session, Position position) {
+  written_ = said_ = position;
+  said_at_ = TimePoint{};
+  events_.OnBegin(session, position);
+}
+void Receiver::SessionChanged(const control::Welcome& now, SessionId old) {
+  events_.OnSessionChanged(now, old);
+}
+void Receiver::ModeChanged(control::Mode mode) {
+  said_at_ = TimePoint{};
+  events_.OnMode(mode);
+}
+void Receiver::EndOfStream(Position position, std::uint32_t exit_status) {
+  events_.OnEndOfStream(position, exit_status);
+}
+void Receiver::Fail(int exit_status, const std::string& text) {
+  events_.OnFail(exit_status, text);
+}
+
+}  // namespace pipedup
