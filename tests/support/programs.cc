@@ -1,0 +1,166 @@
+#include "support/programs.h"
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+#include <utility>
+
+namespace pipedup::test {
+namespace {
+
+void Append(Words* words, const Words& more) {
+  words->insert(words->end(), more.begin(), more.end());
+}
+
+std::optional<Json> ParseEvent(const std::string& line) {
+  Json event = Json::parse(line, nullptr, false);
+  if (event.is_discarded() || !event.is_object() || !event.contains("event"))
+    return std::nullopt;
+  return event;
+}
+
+bool Has(const Words& options, const std::string& option) {
+  return std::find(options.begin(), options.end(), option) != options.end();
+}
+
+Command PublisherCommand(const TempDir& directory, Publisher::Setup setup) {
+  Command command;
+  command.argv = std::move(setup.wrapper);
+  Append(&command.argv, {PublisherBinary(), "-v", "--log-format", "json"});
+  if (!Has(setup.options, "--bind")) Append(&command.argv, {"--bind", "tcp://127.0.0.1:0"});
+  Append(&command.argv, setup.options);
+  if (!setup.producer.empty()) command.argv.emplace_back("--");
+  Append(&command.argv, setup.producer);
+  command.environment = {{"XDG_RUNTIME_DIR", directory.path()}};
+  command.input = std::move(setup.input);
+  command.output = std::move(setup.output);
+  return command;
+}
+
+Command SubscriberCommand(const std::string& endpoint, const Words& options, Stdio output) {
+  Command command;
+  command.argv = {SubscriberBinary(), "-v", "--log-format", "json", "--stats"};
+  Append(&command.argv, options);
+  command.argv.push_back(endpoint);
+  command.output = std::move(output);
+  return command;
+}
+
+std::string NewFile(const TempDir& directory) {
+  static std::atomic<int> number{0};
+  return directory / ("out" + std::to_string(++number));
+}
+
+}  // namespace
+
+const std::string& PublisherBinary() {
+  static const std::string path = PIPEDUP_PUB;
+  return path;
+}
+
+const std::string& SubscriberBinary() {
+  static const std::string path = PIPEDUP_SUB;
+  return path;
+}
+
+// ---- events ----
+
+std::optional<Json> Program::WaitForEvent(const std::string& name, const EventTest& test,
+                                          Duration patience) {
+  const auto passes = [&](const std::string& line) {
+    const std::optional<Json> event = ParseEvent(line);
+    return event && event->at("event") == name && (!test || test(*event));
+  };
+  const auto line = WaitForLine(passes, patience);
+  return line ? ParseEvent(*line) : std::nullopt;
+}
+
+std::vector<Json> Program::events(const std::string& name) const {
+  std::vector<Json> found;
+  for (const std::string& line : lines()) {
+    std::optional<Json> event = ParseEvent(line);
+    if (event && event->at("event") == name) found.push_back(std::move(*event));
+  }
+  return found;
+}
+
+// ---- publisher ----
+
+Publisher::Publisher(const TempDir& directory, Setup setup)
+    : Program(PublisherCommand(directory, std::move(setup))) {
+  const auto listening = WaitForEvent("listening");
+  if (!listening) throw std::runtime_error("the publisher does not listen: " + log());
+  endpoint_ = listening->at("endpoint");
+  session_ = listening->at("session");
+}
+
+bool Publisher::WaitForJoined(std::size_t count, Duration patience) {
+  std::size_t seen = 0;
+  return WaitForEvent(
+             "joined", [&](const Json&) { return ++seen == count; }, patience)
+      .has_value();
+}
+
+bool Publisher::WriteAndEnd(std::string_view bytes, Duration patience) {
+  const bool written = Write(bytes, patience);
+  CloseInput();
+  return written;
+}
+
+// ---- subscriber ----
+
+Subscriber::Subscriber(const TempDir& directory, const std::string& endpoint, Words options)
+    : Subscriber(endpoint, std::move(options), Stdio::File(NewFile(directory))) {}
+
+Subscriber::Subscriber(const std::string& endpoint, Words options, Stdio output)
+    : Program(SubscriberCommand(endpoint, options, output)), file_(output.path) {}
+
+bool Subscriber::WaitUntilLive(Duration patience) {
+  const auto live = [](const Json& event) { return event.at("message") == "mode: live"; };
+  return WaitForEvent("mode", live, patience).has_value();
+}
+
+bool Subscriber::WaitForBytes(std::size_t bytes, Duration patience) {
+  return Eventually([&] { return FileSize(file_) >= bytes; }, patience);
+}
+
+Json Subscriber::stats() const {
+  const std::vector<Json> all = events("stats");
+  return all.empty() ? Json() : all.back();
+}
+
+Account Subscriber::account(std::string delivered) const {
+  const Json totals = stats();
+  if (totals.is_null()) throw std::runtime_error("the subscriber gave no account: " + log());
+  Account made;
+  made.delivered = std::move(delivered);
+  made.begin = totals.at("begin");
+  made.position = totals.at("position");
+  made.received_bytes = totals.at("received_bytes");
+  made.lost_bytes = totals.at("lost_bytes");
+  made.lost_records = totals.at("lost_records");
+  for (const Json& gap : events("gap")) {
+    made.gaps.push_back({.session = gap.at("session"),
+                         .from = gap.at("from"),
+                         .to = gap.at("to"),
+                         .bytes = gap.at("bytes"),
+                         .first_record = gap.at("first_record"),
+                         .records = gap.at("records"),
+                         .reason = gap.at("reason")});
+  }
+  return made;
+}
+
+Outcome RunToEnd(Command command, Duration patience) {
+  if (command.output.kind == Stdio::Kind::kNull) command.output = Stdio::Pipe();
+  const bool reads = command.output.kind == Stdio::Kind::kPipe;
+  Process process(command);
+  process.CloseInput();
+  Outcome outcome;
+  if (reads) outcome.out = process.ReadAll(patience);
+  outcome.status = process.Wait(patience);
+  outcome.errors = process.lines();
+  return outcome;
+}
+
+}  // namespace pipedup::test
