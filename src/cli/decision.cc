@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "cli/arguments.h"
 #include "cli/help.h"
 
 namespace pipedup::cli {
@@ -67,15 +66,6 @@ std::vector<Option> CommonOptions(Common* to) {
   };
 }
 
-const Given* LastGiven(std::span<const Option> table, const Arguments& arguments,
-                       std::string_view name) {
-  const Given* last = nullptr;
-  for (const Given& given : arguments.given) {
-    if (table[given.option].name == name) last = &given;
-  }
-  return last;
-}
-
 ReporterOptions ReporterFor(const std::string& program, const Common& common,
                             const Surroundings& surroundings) {
   ReporterOptions options;
@@ -95,23 +85,25 @@ class Decider {
           const Surroundings& surroundings)
       : program_(program), surroundings_(surroundings), table_(program.options) {
     for (Option& option : CommonOptions(&common_)) table_.push_back(std::move(option));
-    arguments_ = ReadArguments(table_, words,
-                               program.command == nullptr
-                                   ? "unexpected argument"
-                                   : "unexpected argument (a command goes after --)");
+    const auto dashes = std::ranges::find(words, "--");
+    words_.assign(words.begin(), dashes);
+    if (dashes != words.end()) command_.emplace(dashes + 1, words.end());
   }
 
   Decision Decide() {
-    // Help comes before anything that can be wrong with files and variables.
-    if (const Given* help = LastGiven(table_, arguments_, "help")) {
-      return Print(HelpText(program_, table_, help->spelled == "--help"));
+    const Settings settings =
+        Gather(table_, words_,
+               program_.command == nullptr ? "unexpected argument"
+                                           : "unexpected argument (a command goes after --)",
+               surroundings_);
+    // Help comes before anything that can be wrong.
+    if (!Find(table_, settings, "help").texts.empty()) {
+      const bool everything = std::ranges::find(words_, "--help") != words_.end();
+      return Print(HelpText(program_, table_, everything));
     }
-    if (LastGiven(table_, arguments_, "version") != nullptr)
-      return Print(VersionText(program_));
+    if (!Find(table_, settings, "version").texts.empty()) return Print(VersionText(program_));
 
-    const Settings settings = Gather(table_, arguments_, ConfigPath(), surroundings_);
-    std::string wrong = arguments_.wrong;
-    if (wrong.empty()) wrong = settings.wrong;
+    std::string wrong = settings.wrong;
     // Stored even so: an error is said in the format that was asked for.
     const std::string wrong_value = StoreAll(table_, settings);
     if (wrong.empty()) wrong = wrong_value;
@@ -139,19 +131,14 @@ class Decider {
     return decision;
   }
 
-  std::string ConfigPath() const {
-    const Given* given = LastGiven(table_, arguments_, "config");
-    return given != nullptr ? given->text : surroundings_.environment(VariableName("config"));
-  }
-
   std::string TakeCommand() const {
-    if (!arguments_.command) return "";
+    if (!command_) return "";
     if (program_.command == nullptr) {
       return "--: " + (program_.command_refused.empty() ? "nothing may follow it"
                                                         : program_.command_refused);
     }
-    if (arguments_.command->empty()) return "--: a command is missing";
-    *program_.command = *arguments_.command;
+    if (command_->empty()) return "--: a command is missing";
+    *program_.command = *command_;
     return "";
   }
 
@@ -159,7 +146,8 @@ class Decider {
   const Surroundings& surroundings_;
   Common common_;
   std::vector<Option> table_;
-  Arguments arguments_;
+  std::vector<std::string> words_;  // up to the first "--"
+  std::optional<std::vector<std::string>> command_;
 };
 
 }  // namespace

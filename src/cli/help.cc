@@ -1,9 +1,9 @@
 #include "cli/help.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "cli/boolean.h"
-#include "cli/toml.h"
 #include "pipedup/version.h"
 #include "wire/control.h"
 
@@ -98,6 +98,12 @@ std::string_view SourceText(Source source) {
   return "default";
 }
 
+/// What JSON has between quotes is a TOML string too.
+std::string TomlQuote(const std::string& text) {
+  using Json = nlohmann::json;
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string TomlValue(const Option& option, const std::string& text) {
   switch (option.target.form) {
     case Target::Form::kFlag:
@@ -113,11 +119,11 @@ std::string TomlValue(const Option& option, const std::string& text) {
 
 std::string TomlValues(const Option& option, const Setting& setting) {
   if (option.target.form != Target::Form::kList) {
-    return TomlValue(option, setting.texts.back().text);
+    return TomlValue(option, setting.texts.back());
   }
   std::string out;
-  for (const SettingText& text : setting.texts) {
-    out += (out.empty() ? "" : ", ") + TomlValue(option, text.text);
+  for (const std::string& text : setting.texts) {
+    out += (out.empty() ? "" : ", ") + TomlValue(option, text);
   }
   return "[" + out + "]";
 }
@@ -132,7 +138,7 @@ std::string SettingLine(const Option& option, const Setting& setting) {
            std::string(SourceText(setting.source)) + "\n";
   }
   if (option.target.initial.empty()) return "# " + option.name + " is not set\n";
-  const Setting initial{.texts = {{option.target.initial, ""}}};
+  const Setting initial{.texts = {option.target.initial}};
   return start + TomlValues(option, initial) + "  # default\n";
 }
 

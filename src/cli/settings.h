@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/arguments.h"
 #include "pipedup/command_line.h"
 
 namespace pipedup::cli {
@@ -25,21 +24,16 @@ struct Surroundings {
   bool stderr_is_terminal = false;
 };
 
-/// One text for one option.
-struct SettingText {
-  std::string text;
-  std::string
-      where;  ///< as messages name it: "--retain", "PIPEDUP_RETAIN", "pub.toml:3: retain"
-};
-
 enum class Source : std::uint8_t { kNone, kFile, kVariable, kFlag };
 
 /// What an option is set to. `texts` is empty if it is not set, or gave way to one that it
 /// conflicts with.
 struct Setting {
   Source source = Source::kNone;
-  std::vector<SettingText> texts;
-  bool displaced = false;  ///< an option that it conflicts with is set
+  std::string where =
+      {};  ///< as messages name it: "--retain", "PIPEDUP_RETAIN", "pub.toml: retain"
+  std::vector<std::string> texts = {};  ///< "true" for a flag without a value
+  bool displaced = false;               ///< an option that it conflicts with is set
 };
 
 /// One for each option of the table, or what is wrong.
@@ -56,9 +50,14 @@ bool HasVariable(const Option& option);
 /// Whether it can be set in a config file; not the file's own name.
 bool HasKey(const Option& option);
 
-/// `config` is the path of the config file, "" for none.
-[[nodiscard]] Settings Gather(std::span<const Option> table, const Arguments& arguments,
-                              const std::string& config, const Surroundings& surroundings);
+/// `words` is a command line up to the first "--". `stray` is said of a positional value that
+/// no option takes. With --help or --version nothing else is looked at.
+[[nodiscard]] Settings Gather(std::span<const Option> table, std::span<const std::string> words,
+                              std::string_view stray, const Surroundings& surroundings);
+
+/// The option of this name, which is one of the table.
+const Setting& Find(std::span<const Option> table, const Settings& settings,
+                    std::string_view name);
 
 /// Calls each target's store, also after one has failed. Returns "" or the first thing wrong.
 std::string StoreAll(std::span<const Option> table, const Settings& settings);
