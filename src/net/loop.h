@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "net/socket.h"
+#include "os/io.h"
 
 namespace pipedup {
 
@@ -30,7 +31,8 @@ class EventLoop {
   WatchId OnReadable(int fd, Callback callback);
   /// Calls `callback` when the other side of `fd` has gone.
   WatchId OnHangUp(int fd, Callback callback);
-  /// Calls `callback` while `socket` has a message. It should take a bounded number of them.
+  /// Calls `callback` when `socket` may have a message. It takes them until Receive finds none, or
+  /// a bounded number of them, and is then called again.
   WatchId OnMessage(Socket& socket, Callback callback);
   /// A watch that is off stays in place and calls nobody.
   void SetEnabled(WatchId id, bool enabled);
@@ -53,9 +55,9 @@ class EventLoop {
  private:
   struct Watch {
     int fd = -1;
-    void* socket = nullptr;
+    Socket* socket = nullptr;
     Callback callback;
-    short events = 0;
+    bool readable = false;  // else only hang-ups count
     bool enabled = true;
   };
   struct Timer {
@@ -75,8 +77,9 @@ class EventLoop {
   TimePoint real_;  // the system's clock when now_ was set
   bool stopped_ = false;
   bool changed_ = true;
-  std::vector<zmq_pollitem_t> items_;
+  std::vector<PollItem> items_;  // of the watches that are on, as ids_
   std::vector<WatchId> ids_;
+  std::vector<Socket*> sockets_;
 };
 
 }  // namespace pipedup

@@ -140,6 +140,7 @@ void Socket::Bind(const std::string& endpoint, bool ipv6) {
 void Socket::Unbind(const std::string& endpoint) { socket_.unbind(endpoint); }
 
 void Socket::Connect(const std::string& endpoint) {
+  armed_ = false;
   try {
     socket_.connect(endpoint);
   } catch (const zmq::error_t& error) {
@@ -149,11 +150,18 @@ void Socket::Connect(const std::string& endpoint) {
 
 std::string Socket::bound_endpoint() const { return socket_.get(zmq::sockopt::last_endpoint); }
 
+void Socket::NoticeFreedSlots() {
+  armed_ = false;
+  (void)socket_.get(zmq::sockopt::events);
+}
+
 void Socket::Subscribe(std::string_view prefix) {
+  armed_ = false;
   socket_.set(zmq::sockopt::subscribe, zmq::buffer(prefix));
 }
 
 void Socket::Unsubscribe(std::string_view prefix) {
+  armed_ = false;
   socket_.set(zmq::sockopt::unsubscribe, zmq::buffer(prefix));
 }
 
@@ -166,6 +174,7 @@ void Socket::SetLinger(std::chrono::milliseconds time) {
 }
 
 SendStatus Socket::SendMessage(zmq::message_t& message, Frame frame) {
+  armed_ = false;
   const auto flags = zmq::send_flags::dontwait |
                      (frame == Frame::kMore ? zmq::send_flags::sndmore : zmq::send_flags::none);
   while (true) {
@@ -202,6 +211,7 @@ SendStatus Socket::SendShared(SharedBytes bytes, std::shared_ptr<Outstanding> ac
 
 bool Socket::Receive(std::vector<Message>* frames, std::size_t max_frames) {
   frames->clear();
+  armed_ = false;
   bool more = true;
   bool too_many = false;
   while (more) {
@@ -211,7 +221,10 @@ bool Socket::Receive(std::vector<Message>* frames, std::size_t max_frames) {
       received = zmq_msg_recv(message.handle(), socket_.handle(), ZMQ_DONTWAIT);
     } while (received < 0 && zmq_errno() == EINTR);
     if (received < 0) {
-      if (zmq_errno() == EAGAIN) return false;
+      if (zmq_errno() == EAGAIN) {
+        armed_ = true;
+        return false;
+      }
       throw Error(std::string("receive: ") + zmq_strerror(zmq_errno()));
     }
     more = message.more();

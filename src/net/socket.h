@@ -112,15 +112,21 @@ class Socket {
 
   /// Lets the socket notice slots that its I/O thread has freed, which it otherwise does about once
   /// a millisecond only; then small high-water marks would drop for fast readers.
-  void NoticeFreedSlots() { (void)socket_.get(zmq::sockopt::events); }
+  void NoticeFreedSlots();
 
-  void* handle() { return socket_.handle(); }
+  /// Readable when something may have happened to the socket. Edge-triggered: it counts only while
+  /// armed(), else the socket has to be looked at in any case.
+  int fd() { return socket_.get(zmq::sockopt::fd); }
+  /// The last thing done to this socket was a Receive that found nothing: the next message shows on
+  /// fd(). Every other call may have swallowed its sign.
+  bool armed() const { return armed_; }
 
  private:
   Socket(Context& context, zmq::socket_type type);
   void SetCommon(std::int64_t max_message_bytes, int linger_ms);
   SendStatus SendMessage(zmq::message_t& message, Frame frame);
   zmq::socket_t socket_;
+  bool armed_ = false;
 };
 
 }  // namespace pipedup

@@ -110,6 +110,20 @@ bool CanWriteNow(int) { return false; }
 
 #endif
 
+void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout) {
+  constexpr std::size_t kMost = 64;
+  std::array<pollfd, kMost> polled;
+  if (items.size() > kMost) throw Error("poll: too many descriptors");
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    polled[i] = {items[i].fd, static_cast<short>(items[i].readable ? POLLIN : 0), 0};
+  }
+  const int ready = ::poll(polled.data(), items.size(), static_cast<int>(timeout.count()));
+  if (ready < 0 && errno != EINTR) throw Error("poll: " + ErrnoText(errno));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].ready = ready > 0 && polled[i].revents != 0;
+  }
+}
+
 bool IsReadable(int fd) {
   pollfd item{fd, POLLIN, 0};
   return ::poll(&item, 1, 0) > 0;

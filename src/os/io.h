@@ -1,6 +1,7 @@
 // Reading and writing: the one place that knows EINTR, EAGAIN, EPIPE and ENOSPC.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -49,6 +50,16 @@ IoResult WriteNow(int fd, ByteSpan bytes);
 /// Whether WriteNow works on `fd` here: a pipe on a kernel that knows RWF_NOWAIT for pipes.
 /// Never true in the portable build.
 bool CanWriteNow(int fd);
+
+struct PollItem {
+  int fd = -1;
+  bool readable = true;  ///< wait for something to read; else for the other side to go only
+  bool ready = false;    ///< it came, or the other side has gone
+};
+
+/// Waits until one of `items` is ready, `timeout` is over, or a signal comes. Throws Error if the
+/// descriptors are more than the process may have.
+void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout);
 
 /// Whether a read of `fd` would return at once.
 bool IsReadable(int fd);
