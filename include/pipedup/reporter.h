@@ -13,24 +13,27 @@ namespace pipedup {
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
 
 /// One member of an event: name and value.
-using Field = std::pair<std::string, std::variant<std::int64_t, std::uint64_t, double, bool, std::string>>;
+using Field = std::pair<std::string,
+                        std::variant<std::int64_t, std::uint64_t, double, bool, std::string>>;
 using Fields = std::vector<Field>;
 
 struct ReporterOptions {
-  std::string program;      ///< "pipedup-sub"
-  bool json = false;        ///< --log-format json
-  bool color = false;       ///< already decided: terminal, NO_COLOR, --color
-  int verbosity = 0;        ///< -1 quiet (warnings and errors only), 0 normal, 1 verbose (debug)
+  std::string program;  ///< "pipedup-sub"
+  bool json = false;    ///< --log-format json
+  bool color = false;   ///< already decided: terminal, NO_COLOR, --color
+  int verbosity = 0;    ///< -1 quiet (warnings and errors only), 0 normal, 1 verbose (debug)
 };
 
-/// Writes one line per event, with a single write(2), so that lines of several processes do not mix.
+/// Writes one line per event, with a single write(2), so that lines of several processes do not
+/// mix.
 ///
-/// text: `pipedup-sub: warning: gap: lost 100 bytes …` (info and debug alike: `pipedup-sub: info: …`)
-/// json: {"time":RFC 3339,"level":"warning","program":"pipedup-sub","event":"gap","message":"…",
+/// text: `pipedup-sub: warning: gap: lost 100 bytes …` (info and debug alike: `pipedup-sub:
+/// info: …`) json: {"time":RFC
+/// 3339,"level":"warning","program":"pipedup-sub","event":"gap","message":"…",
 ///        and the fields as members}; text that is not UTF-8 gets U+FFFD.
 ///
-/// Text from peers and users must have gone through Escape. Never throws for what is said, nor when
-/// stderr is closed. Threads: any, one line at a time.
+/// Text from peers and users must have gone through Escape. Never throws for what is said, nor
+/// when stderr is closed. Threads: any, one line at a time.
 class Reporter {
  public:
   explicit Reporter(ReporterOptions options) : options_(std::move(options)) {}

@@ -28,27 +28,27 @@ struct SubscriberOptions {
   std::string endpoint = "tcp://127.0.0.1:5590";
   std::optional<std::string> stream;  ///< none: the one that the publisher has
   StartAt from;
-  bool follow = false;   ///< stay through the end of a session and through publisher restarts
-  bool strict = false;   ///< stop at the first gap
-  bool tap = false;      ///< never make a producer wait
-  std::string name;      ///< shown to operators; empty: host and process id
+  bool follow = false;  ///< stay through the end of a session and through publisher restarts
+  bool strict = false;  ///< stop at the first gap
+  bool tap = false;     ///< never make a producer wait
+  std::string name;     ///< shown to operators; empty: host and process id
   std::chrono::nanoseconds give_up = std::chrono::seconds(30);    ///< 0: never
   std::chrono::nanoseconds dead_after = std::chrono::seconds(3);  ///< 200 ms to 1 h
-  std::optional<std::uint64_t> count;                             ///< stop after this many records
+  std::optional<std::uint64_t> count;  ///< stop after this many records
   std::optional<std::chrono::nanoseconds> timeout;
   bool prefix = false;      ///< label each record with its stream
   bool timestamps = false;  ///< label each record with its publish time
   bool progress = false;
-  bool stats = false;       ///< say totals at the end
-  int output = 1;           ///< descriptor that the stream is written to; stays open
+  bool stats = false;  ///< say totals at the end
+  int output = 1;      ///< descriptor that the stream is written to; stays open
 };
 
 /// Subscribes until the stream has ended, or a limit, a signal or an error ends it. Gaps and
-/// changes are said through `reporter`; the stream goes to `options.output` and nothing else does.
-/// Blocks; takes SIGINT, SIGTERM and SIGHUP for itself meanwhile, and ignores SIGPIPE from then on.
-/// Holds at most 16 MiB of stream bytes while the output is slow. Returns the exit status of
-/// docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141. Throws std::runtime_error if an
-/// option is out of range or the process lacks descriptors.
+/// changes are said through `reporter`; the stream goes to `options.output` and nothing else
+/// does. Blocks; takes SIGINT, SIGTERM and SIGHUP for itself meanwhile, and ignores SIGPIPE
+/// from then on. Holds at most 16 MiB of stream bytes while the output is slow. Returns the
+/// exit status of docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141. Throws
+/// std::runtime_error if an option is out of range or the process lacks descriptors.
 int Subscribe(const SubscriberOptions& options, Reporter& reporter);
 
 }  // namespace pipedup

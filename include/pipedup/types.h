@@ -26,13 +26,13 @@ enum class RecordFormat : std::uint8_t {
 /// A range of positions that a subscriber was not given.
 struct Gap {
   SessionId session = 0;
-  Position from = 0;                 ///< first byte lost
-  Position to = 0;                   ///< first byte after it that is not
-  std::uint64_t first_record = 0;    ///< records that had ended before the gap
-  std::uint64_t records = 0;         ///< records that ended in it
-  WallTime after{};                  ///< publish time of the last block before it (0: none)
-  WallTime before{};                 ///< publish time of the first block behind it (0: none)
-  std::string reason;                ///< for people: "retention passed", "publisher vanished"
+  Position from = 0;               ///< first byte lost
+  Position to = 0;                 ///< first byte after it that is not
+  std::uint64_t first_record = 0;  ///< records that had ended before the gap
+  std::uint64_t records = 0;       ///< records that ended in it
+  WallTime after{};                ///< publish time of the last block before it (0: none)
+  WallTime before{};               ///< publish time of the first block behind it (0: none)
+  std::string reason;              ///< for people: "retention passed", "publisher vanished"
 
   std::uint64_t bytes() const { return to - from; }
 };

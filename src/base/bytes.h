@@ -27,7 +27,9 @@ struct SharedBytes {
   }
 };
 
-inline ByteSpan AsBytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+inline ByteSpan AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 inline std::string_view AsText(ByteSpan bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -8,6 +8,8 @@
 
 namespace pipedup {
 
-std::uint64_t Checksum(ByteSpan bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t Checksum(ByteSpan bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 }  // namespace pipedup

@@ -8,8 +8,8 @@ namespace {
 constexpr std::size_t kMaxIpcPath = 100;  // sun_path has 108 bytes; ".ctl" and NUL must fit
 
 bool IsHostCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '-' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         c == '.' || c == '-' || c == '_';
 }
 
 std::optional<Endpoint> Fail(std::string* why, std::string text) {
@@ -26,7 +26,8 @@ std::optional<Endpoint> ParseTcp(std::string_view text, std::string* why) {
     if (close == std::string_view::npos) return Fail(why, "an IPv6 address ends with ']'");
     endpoint.host = text.substr(1, close - 1);
     for (const char c : endpoint.host) {
-      const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+      const bool hex =
+          (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
       if (!hex && c != ':' && c != '.' && c != '%' && !IsHostCharacter(c)) {
         return Fail(why, "not an IPv6 address");
       }
@@ -38,7 +39,8 @@ std::optional<Endpoint> ParseTcp(std::string_view text, std::string* why) {
     if (has_port) port = text.substr(1);
   } else {
     const std::size_t colon = text.find(':');
-    if (colon != std::string_view::npos && text.find(':', colon + 1) != std::string_view::npos) {
+    if (colon != std::string_view::npos &&
+        text.find(':', colon + 1) != std::string_view::npos) {
       return Fail(why, "an IPv6 address is written in brackets: [::1]:5590");
     }
     endpoint.host = text.substr(0, colon);
@@ -94,7 +96,8 @@ std::optional<Endpoint> ParseEndpoint(std::string_view text, std::string* why) {
     Endpoint endpoint;
     endpoint.kind = Endpoint::Kind::kIpc;
     endpoint.path = text.substr(6);
-    if (!endpoint.path.starts_with('/')) return Fail(why, "an ipc path is absolute: ipc:///path");
+    if (!endpoint.path.starts_with('/'))
+      return Fail(why, "an ipc path is absolute: ipc:///path");
     if (endpoint.path.size() > kMaxIpcPath) {
       return Fail(why, "an ipc path has at most " + std::to_string(kMaxIpcPath) + " bytes");
     }

@@ -15,9 +15,9 @@ inline constexpr std::uint16_t kDefaultPort = 5590;
 struct Endpoint {
   enum class Kind : std::uint8_t { kTcp, kIpc };
   Kind kind = Kind::kTcp;
-  std::string host;        ///< tcp: name or address, without brackets; "*" is every address
+  std::string host;  ///< tcp: name or address, without brackets; "*" is every address
   std::uint16_t port = kDefaultPort;  ///< tcp: of the data socket; 0 asks for any free pair
-  std::string path;        ///< ipc: absolute path of the data socket
+  std::string path;                   ///< ipc: absolute path of the data socket
 
   std::string data() const;     ///< "tcp://127.0.0.1:5590", "ipc:///run/x"
   std::string control() const;  ///< "tcp://127.0.0.1:5591", "ipc:///run/x.ctl"
@@ -27,9 +27,10 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
-/// Reads `host`, `host:port`, `:port`, `*:port`, `[::1]:port`, `tcp://…`, `ipc:///path`. An empty
-/// host is 127.0.0.1. Port 65535 is refused (the control port would not exist), and so is an ipc
-/// path too long for a socket address. On failure returns nothing and says why in `*why`.
+/// Reads `host`, `host:port`, `:port`, `*:port`, `[::1]:port`, `tcp://…`, `ipc:///path`. An
+/// empty host is 127.0.0.1. Port 65535 is refused (the control port would not exist), and so is
+/// an ipc path too long for a socket address. On failure returns nothing and says why in
+/// `*why`.
 std::optional<Endpoint> ParseEndpoint(std::string_view text, std::string* why);
 
 }  // namespace pipedup

@@ -12,14 +12,14 @@ enum ExitStatus : int {
   kExitOk = 0,
   kExitFailure = 1,
   kExitUsage = 2,
-  kExitLoss = 3,           ///< sub: data was lost; pub: a member did not confirm the end
-  kExitUnreachable = 4,    ///< publisher not reached, or vanished before the end
+  kExitLoss = 3,         ///< sub: data was lost; pub: a member did not confirm the end
+  kExitUnreachable = 4,  ///< publisher not reached, or vanished before the end
   kExitRefused = 5,
   kExitTimeout = 124,
   kExitCannotRun = 126,
   kExitNotFound = 127,
-  kExitSignalBase = 128,   ///< + signal number
-  kExitBrokenPipe = 141,   ///< the reader of stdout left: 128 + SIGPIPE
+  kExitSignalBase = 128,  ///< + signal number
+  kExitBrokenPipe = 141,  ///< the reader of stdout left: 128 + SIGPIPE
 };
 
 /// "what: cause", with the exit status the program ends with.

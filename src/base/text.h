@@ -7,8 +7,8 @@
 
 namespace pipedup {
 
-/// `text` with control characters and non-ASCII bytes as \xNN, so that it cannot steer a terminal;
-/// at most `max` bytes of it, then "…".
+/// `text` with control characters and non-ASCII bytes as \xNN, so that it cannot steer a
+/// terminal; at most `max` bytes of it, then "…".
 std::string Escape(std::string_view text, std::size_t max = 200);
 
 /// The candidate within two edits of `word`, or empty if none is near.

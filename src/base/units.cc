@@ -42,7 +42,8 @@ constexpr std::array<Unit, 8> kDurations{{{"ns", 1},
 bool SameWord(std::string_view lower, std::string_view any) {
   if (lower.size() != any.size()) return false;
   for (std::size_t i = 0; i < any.size(); ++i) {
-    const char c = any[i] >= 'A' && any[i] <= 'Z' ? static_cast<char>(any[i] - 'A' + 'a') : any[i];
+    const char c =
+        any[i] >= 'A' && any[i] <= 'Z' ? static_cast<char>(any[i] - 'A' + 'a') : any[i];
     if (c != lower[i]) return false;
   }
   return true;
@@ -70,7 +71,8 @@ std::string_view TakeWord(std::string_view& text) {
 }
 
 template <std::size_t N>
-std::optional<double> Scale(const std::array<Unit, N>& units, double value, std::string_view word) {
+std::optional<double> Scale(const std::array<Unit, N>& units, double value,
+                            std::string_view word) {
   for (const Unit& unit : units) {
     if (SameWord(unit.name, word)) return value * unit.factor;
   }
@@ -147,9 +149,9 @@ std::string FormatTime(std::int64_t ns_since_epoch) {
   std::tm parts{};
   gmtime_r(&time, &parts);
   std::array<char, 80> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900,
-                parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                static_cast<int>(rest / 1000));
+  std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+                parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                parts.tm_min, parts.tm_sec, static_cast<int>(rest / 1000));
   return text.data();
 }
 

@@ -11,12 +11,13 @@ namespace pipedup {
 
 using Duration = std::chrono::nanoseconds;
 
-/// "4096", "64KiB", "1MB", "1.5GiB": KiB, MiB, GiB, TiB are powers of 1024, kB, MB, GB, TB of 1000;
-/// K, M, G, T alone mean powers of 1024. Case does not matter. Nothing if it is no size or does not fit.
+/// "4096", "64KiB", "1MB", "1.5GiB": KiB, MiB, GiB, TiB are powers of 1024, kB, MB, GB, TB of
+/// 1000; K, M, G, T alone mean powers of 1024. Case does not matter. Nothing if it is no size
+/// or does not fit.
 std::optional<std::uint64_t> ParseSize(std::string_view text);
 
-/// "250ms", "5s", "1.5h", "2m", "3d", "10us", and sums of them ("1m30s"); a bare number is seconds.
-/// Nothing if it is no duration, is negative, or does not fit.
+/// "250ms", "5s", "1.5h", "2m", "3d", "10us", and sums of them ("1m30s"); a bare number is
+/// seconds. Nothing if it is no duration, is negative, or does not fit.
 std::optional<Duration> ParseDuration(std::string_view text);
 
 /// "64MiB", "1.5GiB", "123B": at most one decimal; exact sizes stay exact.

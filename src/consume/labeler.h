@@ -14,8 +14,8 @@ struct LabelerOptions {
   bool timestamps = false;  ///< publish time, RFC 3339 in UTC, and a space; before the prefix
 };
 
-/// Copies bytes and puts a label where a record begins, also in the middle of a block. Keeps one bit
-/// between calls: whether the next byte begins a record.
+/// Copies bytes and puts a label where a record begins, also in the middle of a block. Keeps
+/// one bit between calls: whether the next byte begins a record.
 class Labeler {
  public:
   Labeler(LabelerOptions options, RecordFormat format) : options_(options), format_(format) {}

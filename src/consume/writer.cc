@@ -11,16 +11,18 @@
 namespace pipedup {
 namespace {
 
-constexpr std::size_t kBatch = 64;                  // pieces in one writev
+constexpr std::size_t kBatch = 64;  // pieces in one writev
 constexpr std::size_t kBatchBytes = 256 * 1024;
-constexpr std::size_t kPieceOverhead = 256;         // of the message and of its place in the queue
+constexpr std::size_t kPieceOverhead = 256;  // of the message and of its place in the queue
 
 }  // namespace
 
 Writer::Writer(int fd, std::size_t wake_bytes)
     : fd_(fd), wake_bytes_(wake_bytes), inline_(CanWriteNow(fd)), thread_([this] { Run(); }) {}
 
-Writer::~Writer() { Abort(); }
+Writer::~Writer() {
+  Abort();
+}
 
 void Writer::Push(SharedBytes bytes, SessionId session, Position end) {
   if (state() != State::kOpen) return;
@@ -54,7 +56,8 @@ bool Writer::WriteInline(const SharedBytes& bytes, std::size_t* done) {
     written_.fetch_add(result.count, std::memory_order_relaxed);
     if (result.status == IoStatus::kWouldBlock) return false;
     if (result.status != IoStatus::kOk) {
-      Finish(result.status == IoStatus::kClosed ? State::kClosed : State::kFailed, result.error);
+      Finish(result.status == IoStatus::kClosed ? State::kClosed : State::kFailed,
+             result.error);
       return false;
     }
   }
@@ -88,8 +91,8 @@ void Writer::Run() {
     }
     lock.unlock();
     // The pieces stay where they are: a deque's elements do not move when others are pushed.
-    const IoResult result = count == 1 ? WriteAll(fd_, parts[0])
-                                       : WriteSome(fd_, std::span(parts).first(count));
+    const IoResult result =
+        count == 1 ? WriteAll(fd_, parts[0]) : WriteSome(fd_, std::span(parts).first(count));
     Count(result.count);
     std::deque<Piece> finished;  // their memory is freed without the lock
     lock.lock();
@@ -114,11 +117,13 @@ void Writer::Run() {
     }
     if (result.status != IoStatus::kOk && result.status != IoStatus::kInterrupted &&
         result.status != IoStatus::kWouldBlock) {
-      Finish(result.status == IoStatus::kClosed ? State::kClosed : State::kFailed, result.error);
+      Finish(result.status == IoStatus::kClosed ? State::kClosed : State::kFailed,
+             result.error);
       lock.lock();
       break;
     }
-    if (result.status == IoStatus::kWouldBlock) WaitWritable(fd_);  // somebody set O_NONBLOCK on it
+    if (result.status == IoStatus::kWouldBlock)
+      WaitWritable(fd_);  // somebody set O_NONBLOCK on it
     lock.lock();
   }
   stopped_ = true;

@@ -15,9 +15,9 @@
 
 namespace pipedup {
 
-/// A queue and a thread that writes it out. What fits into a pipe at once is written by the caller's
-/// own thread instead (where the kernel can be asked not to block), which saves the way through the
-/// other one.
+/// A queue and a thread that writes it out. What fits into a pipe at once is written by the
+/// caller's own thread instead (where the kernel can be asked not to block), which saves the
+/// way through the other one.
 ///
 /// One thread pushes. The queue is not bounded here: whoever pushes looks at queued() first.
 class Writer {
@@ -28,8 +28,8 @@ class Writer {
     kFailed,  ///< error() says why
   };
 
-  /// `fd` stays the caller's and must outlive this. The waker() becomes readable when the queue has
-  /// run empty, each time another `wake_bytes` were written, and when the state changes.
+  /// `fd` stays the caller's and must outlive this. The waker() becomes readable when the queue
+  /// has run empty, each time another `wake_bytes` were written, and when the state changes.
   Writer(int fd, std::size_t wake_bytes);
   /// Aborts.
   ~Writer();
@@ -77,14 +77,14 @@ class Writer {
   std::atomic<std::size_t> queued_{0};
   std::atomic<std::uint64_t> written_{0};
   std::atomic<State> state_{State::kOpen};
-  int error_ = 0;              // set before state_
-  std::size_t unsaid_ = 0;     // written since the last wake; of the writing thread
+  int error_ = 0;           // set before state_
+  std::size_t unsaid_ = 0;  // written since the last wake; of the writing thread
   mutable std::mutex mutex_;
-  Mark mark_;                  // under mutex_
+  Mark mark_;  // under mutex_
   std::condition_variable pushed_;
-  std::deque<Piece> queue_;    // under mutex_; the front stays while it is written
-  bool stop_ = false;          // under mutex_
-  bool stopped_ = false;       // under mutex_
+  std::deque<Piece> queue_;  // under mutex_; the front stays while it is written
+  bool stop_ = false;        // under mutex_
+  bool stopped_ = false;     // under mutex_
   std::thread thread_;
 };
 

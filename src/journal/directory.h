@@ -10,12 +10,13 @@
 
 namespace pipedup {
 
-/// A directory of this process alone, locked while it runs and removed at the end. A process that
-/// was killed leaves its directory behind, unlocked: the next one to start removes it.
+/// A directory of this process alone, locked while it runs and removed at the end. A process
+/// that was killed leaves its directory behind, unlocked: the next one to start removes it.
 class JournalDirectory {
  public:
-  /// Makes `<runtime directory>/pipedup-<uid>/<name>`, in the first of `bases` that can hold it,
-  /// and removes abandoned ones beside it. Nothing if none can; `warn` was then told why for each.
+  /// Makes `<runtime directory>/pipedup-<uid>/<name>`, in the first of `bases` that can hold
+  /// it, and removes abandoned ones beside it. Nothing if none can; `warn` was then told why
+  /// for each.
   static std::optional<JournalDirectory> Create(
       const std::vector<std::string>& bases, const std::string& name,
       const std::function<void(const std::string&)>& warn);

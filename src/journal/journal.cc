@@ -10,15 +10,16 @@
 namespace pipedup {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;       // one block of a replay
-constexpr std::int64_t kJoinWithin = 10'000'000;     // ns between blocks that a replay joins
-constexpr std::size_t kEarlyRoll = 32 * 1024;        // room that is given up to end at a boundary
+constexpr std::size_t kReadBytes = 256 * 1024;    // one block of a replay
+constexpr std::int64_t kJoinWithin = 10'000'000;  // ns between blocks that a replay joins
+constexpr std::size_t kEarlyRoll = 32 * 1024;     // room that is given up to end at a boundary
 // Blocks that one append can lead to: a full segment in blocks of kMaxBlockBytes, the finished
-// records and the unfinished one. A segment whose index has no room for them is not appended to.
+// records and the unfinished one. A segment whose index has no room for them is not appended
+// to.
 constexpr std::size_t kBlocksPerAppend = 8;
 
-// Small segments keep the pages in circulation few and warm: worth 30 to 50 % over large ones on
-// virtual machines that hand free pages back to their host.
+// Small segments keep the pages in circulation few and warm: worth 30 to 50 % over large ones
+// on virtual machines that hand free pages back to their host.
 Segment::Size SegmentSize(std::uint64_t retain_bytes) {
   const std::uint64_t data =
       std::clamp<std::uint64_t>(retain_bytes / 8, 256 * 1024, 4 * 1024 * 1024);
@@ -88,7 +89,8 @@ Segment& Journal::Writable() {
     // A segment that is nearly full ends here if that spares cutting a record in two.
     const bool roll_early = unpublished() == 0 && at_boundary_ && last.room() < kEarlyRoll;
     if (last.room() == 0 || roll_early ||
-        last.blocks() + kBlocksPerAppend > segment_size_.blocks) NewSegment(false);
+        last.blocks() + kBlocksPerAppend > segment_size_.blocks)
+      NewSegment(false);
   }
   return *segments_.back();
 }
@@ -187,8 +189,8 @@ void Journal::Publish(std::size_t length) {
     header.position = head_;
     header.length = static_cast<std::uint32_t>(part);
     header.begins_record = at_boundary_;
-    header.ends_record = options_.records == RecordFormat::kRaw ||
-                         bytes.back() == Delimiter(options_.records);
+    header.ends_record =
+        options_.records == RecordFormat::kRaw || bytes.back() == Delimiter(options_.records);
     header.records = CountRecords(options_.records, bytes);
     header.records_before = records_;
     header.time_ns = std::max(last_time_ns_, options_.wall_clock());
@@ -220,9 +222,10 @@ void Journal::AddBlock(const BlockHeader& header) {
 // ---- read ----
 
 std::size_t Journal::SegmentOf(Position position) const {
-  const auto after = std::upper_bound(
-      segments_.begin(), segments_.end(), position,
-      [](Position at, const std::shared_ptr<Segment>& segment) { return at < segment->begin(); });
+  const auto after = std::upper_bound(segments_.begin(), segments_.end(), position,
+                                      [](Position at, const std::shared_ptr<Segment>& segment) {
+                                        return at < segment->begin();
+                                      });
   return static_cast<std::size_t>(after - segments_.begin()) - 1;
 }
 
@@ -232,8 +235,8 @@ std::optional<Block> Journal::Read(Position at, std::size_t max) const {
   return WholeOrPart(segment, segment->FindBlock(at), at, std::min(max, kReadBytes));
 }
 
-Block Journal::WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t block, Position at,
-                           std::size_t max) const {
+Block Journal::WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t block,
+                           Position at, std::size_t max) const {
   const RecordFormat format = options_.records;
   const BlockHeader first = segment->block(block);
   if (at == first.position && first.length <= max) {
@@ -247,8 +250,8 @@ Block Journal::WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t 
   header.position = at;
   header.records_before += CountRecords(format, segment->Bytes(first.position, skipped));
   if (skipped > 0) {
-    header.begins_record = format == RecordFormat::kRaw ||
-                           segment->Bytes(at - 1, 1).front() == Delimiter(format);
+    header.begins_record =
+        format == RecordFormat::kRaw || segment->Bytes(at - 1, 1).front() == Delimiter(format);
   }
   Position end = first.end();
   for (std::size_t i = block + 1; i < segment->blocks(); ++i) {
@@ -268,7 +271,8 @@ Block Journal::WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t 
 std::optional<Position> Journal::FindLast(std::uint64_t count) const {
   if (options_.records == RecordFormat::kRaw) return std::nullopt;
   if (count >= records_) return tail();
-  const std::uint64_t wanted = records_ - count;  // begin right after the end of record `wanted`
+  const std::uint64_t wanted =
+      records_ - count;  // begin right after the end of record `wanted`
   // The segment, then the block, in which record `wanted` ends.
   std::size_t low = 0;
   std::size_t high = segments_.size();
@@ -294,7 +298,8 @@ std::optional<Position> Journal::FindLast(std::uint64_t count) const {
 
 Position Journal::FindSince(std::int64_t time_ns) const {
   for (const std::shared_ptr<Segment>& segment : segments_) {
-    if (segment->blocks() == 0 || segment->block(segment->blocks() - 1).time_ns < time_ns) continue;
+    if (segment->blocks() == 0 || segment->block(segment->blocks() - 1).time_ns < time_ns)
+      continue;
     std::size_t low = 0;
     std::size_t high = segment->blocks();
     while (low < high) {
@@ -322,7 +327,8 @@ void Journal::DropExpired() {
   if (options_.retain_age.count() == 0 || segments_.empty()) return;
   const std::int64_t now = std::max(last_time_ns_, options_.wall_clock());
   const std::int64_t age = options_.retain_age.count();
-  // Only whole segments are dropped, so the one in use is ended before it holds too wide a span.
+  // Only whole segments are dropped, so the one in use is ended before it holds too wide a
+  // span.
   if (segment_started_ns_ != 0 && now - segment_started_ns_ > age / 4 && unpublished() == 0) {
     NewSegment(false);
   }

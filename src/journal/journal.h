@@ -28,8 +28,9 @@ struct JournalOptions {
   std::string directory;  ///< private to this process; empty: private memory instead of files
   SessionId session = 0;
   RecordFormat records = RecordFormat::kLines;
-  std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< stream bytes and index; at least this much stays
-  Duration retain_age{0};                         ///< 0: age does not matter
+  std::uint64_t retain_bytes =
+      64 * 1024 * 1024;    ///< stream bytes and index; at least this much stays
+  Duration retain_age{0};  ///< 0: age does not matter
   bool checksum = true;
   /// Wall clock, ns since the epoch. Block times never run backwards, even if this does.
   std::function<std::int64_t()> wall_clock;
@@ -46,17 +47,17 @@ struct [[nodiscard]] AppendResult {
 };
 
 struct JournalCounters {
-  std::uint64_t blocks = 0;            ///< published
-  std::uint64_t dropped_bytes = 0;     ///< stream bytes that retention dropped
-  std::uint64_t no_space = 0;          ///< times that the file system had no room
-  std::uint64_t memory_segments = 0;   ///< segments that had to live in private memory
+  std::uint64_t blocks = 0;           ///< published
+  std::uint64_t dropped_bytes = 0;    ///< stream bytes that retention dropped
+  std::uint64_t no_space = 0;         ///< times that the file system had no room
+  std::uint64_t memory_segments = 0;  ///< segments that had to live in private memory
 };
 
 /// Bytes are appended first and published as blocks later, without being moved in between: what
 /// stands behind the last block is the unfinished tail. Readers see published blocks only.
 ///
-/// Memory and tmpfs: retain_bytes, plus one segment (an eighth of it, 256 KiB to 4 MiB), plus what
-/// readers still hold of dropped segments (pinned_bytes). One thread.
+/// Memory and tmpfs: retain_bytes, plus one segment (an eighth of it, 256 KiB to 4 MiB), plus
+/// what readers still hold of dropped segments (pinned_bytes). One thread.
 class Journal {
  public:
   explicit Journal(JournalOptions options);
@@ -65,13 +66,15 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
 
   /// Called for each block, in order, from within the call that publishes it.
-  void OnBlock(std::function<void(const Block&)> observer) { observers_.push_back(std::move(observer)); }
+  void OnBlock(std::function<void(const Block&)> observer) {
+    observers_.push_back(std::move(observer));
+  }
 
   // ---- append ----
 
-  /// Takes what `fd` holds, at most `max` bytes: by splice(2) if `is_pipe`, else by reading. Blocks
-  /// only if a read of `fd` does. A full file system shortens retention, then goes on in private
-  /// memory; it is never an error here. May publish, when a segment is full.
+  /// Takes what `fd` holds, at most `max` bytes: by splice(2) if `is_pipe`, else by reading.
+  /// Blocks only if a read of `fd` does. A full file system shortens retention, then goes on in
+  /// private memory; it is never an error here. May publish, when a segment is full.
   AppendResult AppendFrom(int fd, bool is_pipe, std::size_t max);
   /// The same for bytes that are in memory already.
   void Append(ByteSpan bytes);
@@ -92,13 +95,13 @@ class Journal {
   std::uint64_t records() const { return records_; }  ///< that ended before head()
   std::int64_t last_time_ns() const { return last_time_ns_; }
 
-  /// The bytes from `at` on as one block: at most `max` and 256 KiB, possibly cut elsewhere than
-  /// when they were published; neighbours published within 10 ms are joined. Nothing if `at` is
-  /// not in [tail(), head()).
+  /// The bytes from `at` on as one block: at most `max` and 256 KiB, possibly cut elsewhere
+  /// than when they were published; neighbours published within 10 ms are joined. Nothing if
+  /// `at` is not in [tail(), head()).
   std::optional<Block> Read(Position at, std::size_t max) const;
 
-  /// Where the last `count` records begin; 0: where the unfinished record begins, or head(). tail()
-  /// if fewer are kept. Nothing for kRaw, which has no records.
+  /// Where the last `count` records begin; 0: where the unfinished record begins, or head().
+  /// tail() if fewer are kept. Nothing for kRaw, which has no records.
   std::optional<Position> FindLast(std::uint64_t count) const;
   /// The first block published at or after `time_ns`; head() if there is none.
   Position FindSince(std::int64_t time_ns) const;
@@ -107,7 +110,8 @@ class Journal {
 
   // ---- retain ----
 
-  /// Nothing from `position` on is dropped, whatever the bounds say. Default: everything may be.
+  /// Nothing from `position` on is dropped, whatever the bounds say. Default: everything may
+  /// be.
   void KeepFrom(Position position) { keep_from_ = position; }
   /// Drops what is older than retain_age. To be called now and then.
   void DropExpired();
@@ -136,11 +140,11 @@ class Journal {
   std::deque<std::shared_ptr<Segment>> segments_;
   Position head_ = 0;
   std::uint64_t records_ = 0;
-  bool at_boundary_ = true;          // head_ is at a record boundary
-  std::size_t scanned_ = 0;          // of the unpublished bytes: known to hold no delimiter
+  bool at_boundary_ = true;  // head_ is at a record boundary
+  std::size_t scanned_ = 0;  // of the unpublished bytes: known to hold no delimiter
   std::int64_t last_time_ns_ = 0;
   std::int64_t segment_started_ns_ = 0;
-  std::uint64_t cost_ = 0;           // of all segments but the last
+  std::uint64_t cost_ = 0;  // of all segments but the last
   Position keep_from_ = UINT64_MAX;
   bool short_of_space_ = false;
   bool splice_works_ = true;

@@ -15,8 +15,8 @@ std::string FileName(const std::string& directory, Position begin, const char* s
 
 }  // namespace
 
-std::shared_ptr<Segment> Segment::InFile(const std::string& directory, Position begin, Size size,
-                                         int* error) {
+std::shared_ptr<Segment> Segment::InFile(const std::string& directory, Position begin,
+                                         Size size, int* error) {
   std::shared_ptr<Segment> segment(new Segment(begin, size));
   segment->log_path_ = FileName(directory, begin, ".log");
   segment->index_path_ = FileName(directory, begin, ".idx");

@@ -16,15 +16,15 @@
 
 namespace pipedup {
 
-/// Append-only. Bytes are written with splice(2) or pwrite(2) and read through a mapping; nothing
-/// is ever written through the mapping of a file, so that a full file system is an error and not
-/// a SIGBUS, and no byte is changed once written, so that whoever holds the mapping (a socket's
-/// queue) may go on reading after the segment was dropped.
+/// Append-only. Bytes are written with splice(2) or pwrite(2) and read through a mapping;
+/// nothing is ever written through the mapping of a file, so that a full file system is an
+/// error and not a SIGBUS, and no byte is changed once written, so that whoever holds the
+/// mapping (a socket's queue) may go on reading after the segment was dropped.
 ///
 /// A segment without a file lives in private memory: the way out when the file system is full.
 ///
-/// Threads: one thread appends and looks up; any thread may read bytes that were appended before
-/// it was given the segment, and may be the one that lets go of it last.
+/// Threads: one thread appends and looks up; any thread may read bytes that were appended
+/// before it was given the segment, and may be the one that lets go of it last.
 class Segment {
  public:
   struct Size {
@@ -32,10 +32,10 @@ class Segment {
     std::size_t blocks;      ///< at most this many index entries
   };
 
-  /// Files `directory`/<begin>.log and .idx, mode 0600. Null, with the errno in `*error`, if they
-  /// cannot be made.
-  static std::shared_ptr<Segment> InFile(const std::string& directory, Position begin, Size size,
-                                         int* error);
+  /// Files `directory`/<begin>.log and .idx, mode 0600. Null, with the errno in `*error`, if
+  /// they cannot be made.
+  static std::shared_ptr<Segment> InFile(const std::string& directory, Position begin,
+                                         Size size, int* error);
   static std::shared_ptr<Segment> InMemory(Position begin, Size size);
   ~Segment();
   Segment(const Segment&) = delete;
@@ -56,8 +56,8 @@ class Segment {
   /// Writes as much of `bytes` as there is room for; kNoSpace and kFailed say how much it was.
   IoResult Write(ByteSpan bytes);
 
-  /// Adds an index entry. kNoSpace and kFailed: the entry was not added; MoveIndexToMemory, or make
-  /// room, and try again.
+  /// Adds an index entry. kNoSpace and kFailed: the entry was not added; MoveIndexToMemory, or
+  /// make room, and try again.
   IoResult AddBlock(const BlockHeader& header);
   /// From here on the index grows in private memory.
   void MoveIndexToMemory();
@@ -68,11 +68,12 @@ class Segment {
   /// The block that holds `position`, which must lie in a block of this segment.
   std::size_t FindBlock(Position position) const;
 
-  /// Bytes of [from, from + count), which must have been appended. Good while the segment lives.
+  /// Bytes of [from, from + count), which must have been appended. Good while the segment
+  /// lives.
   ByteSpan Bytes(Position from, std::size_t count) const;
 
-  /// Removes the files. Bytes stay readable until the last holder lets go; until then their cost
-  /// is part of `*pinned`.
+  /// Removes the files. Bytes stay readable until the last holder lets go; until then their
+  /// cost is part of `*pinned`.
   void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned);
 
  private:

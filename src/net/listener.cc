@@ -60,7 +60,8 @@ void Listener::BindPair(Endpoint& endpoint) {
   }
   // Any free port will do, but the one after it must be free as well.
   for (int attempt = 1;; ++attempt) {
-    control_.Bind(endpoint.data(), ipv6);  // port 0: the system picks one for the control socket
+    control_.Bind(endpoint.data(),
+                  ipv6);  // port 0: the system picks one for the control socket
     const std::uint16_t port = PortOf(control_.bound_endpoint());
     Endpoint found = endpoint;
     found.port = static_cast<std::uint16_t>(port - 1);
@@ -78,7 +79,8 @@ void Listener::BindPair(Endpoint& endpoint) {
 bool Listener::RemakeData(int send_high_water_mark) {
   data_ = Socket::Pub(context_, send_high_water_mark);
   try {
-    for (const Endpoint& endpoint : endpoints_) data_.Bind(endpoint.data(), NeedsIpv6(endpoint));
+    for (const Endpoint& endpoint : endpoints_)
+      data_.Bind(endpoint.data(), NeedsIpv6(endpoint));
     return true;
   } catch (const Error&) {
     return false;

@@ -10,8 +10,8 @@
 
 namespace pipedup {
 
-/// Binds PUB and ROUTER on each endpoint's pair. An ipc path is locked first (path.lock), so that
-/// a path in use is never taken over, and the socket of a publisher that died is.
+/// Binds PUB and ROUTER on each endpoint's pair. An ipc path is locked first (path.lock), so
+/// that a path in use is never taken over, and the socket of a publisher that died is.
 class Listener {
  public:
   /// Throws Error when an endpoint is taken or cannot be bound.
@@ -26,8 +26,8 @@ class Listener {
   const std::vector<Endpoint>& endpoints() const { return endpoints_; }
 
   /// Cuts off every connection of the data (control) socket, with all that is queued for it: a
-  /// new socket takes its place. False if the address is not free yet: try again soon. Watches on
-  /// the old socket must have been removed.
+  /// new socket takes its place. False if the address is not free yet: try again soon. Watches
+  /// on the old socket must have been removed.
   bool RemakeData(int send_high_water_mark);
   bool RemakeControl();
 

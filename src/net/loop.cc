@@ -55,7 +55,9 @@ EventLoop::TimerId EventLoop::Every(Duration interval, Callback callback) {
   return id;
 }
 
-void EventLoop::Cancel(TimerId id) { timers_.erase(id); }  // its due entry finds nothing
+void EventLoop::Cancel(TimerId id) {
+  timers_.erase(id);
+}  // its due entry finds nothing
 
 void EventLoop::Run() {
   stopped_ = false;

@@ -13,8 +13,8 @@
 
 namespace pipedup {
 
-/// Single-threaded: callbacks run one after another, in the thread of Run, and may add and remove
-/// watches and timers, their own too.
+/// Single-threaded: callbacks run one after another, in the thread of Run, and may add and
+/// remove watches and timers, their own too.
 ///
 /// The loop's clock leaves out time in which this process did not run (stopped, or its machine
 /// suspended): it moves by at most what was asked to be waited, and a quarter of a second. So
@@ -31,8 +31,8 @@ class EventLoop {
   WatchId OnReadable(int fd, Callback callback);
   /// Calls `callback` when the other side of `fd` has gone.
   WatchId OnHangUp(int fd, Callback callback);
-  /// Calls `callback` when `socket` may have a message. It takes them until Receive finds none, or
-  /// a bounded number of them, and is then called again.
+  /// Calls `callback` when `socket` may have a message. It takes them until Receive finds none,
+  /// or a bounded number of them, and is then called again.
   WatchId OnMessage(Socket& socket, Callback callback);
   /// A watch that is off stays in place and calls nobody.
   void SetEnabled(WatchId id, bool enabled);

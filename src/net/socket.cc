@@ -13,7 +13,8 @@ namespace pipedup {
 namespace {
 
 // A ZAP domain on every listener makes libzmq ask our handler about each peer, and refuse those
-// that speak ZMTP 1 or 2, or HTTP: without it they are taken for a subscriber and sent the stream.
+// that speak ZMTP 1 or 2, or HTTP: without it they are taken for a subscriber and sent the
+// stream.
 constexpr const char* kZapDomain = "pipedup";
 
 constexpr int kHandshakeMs = 5000;
@@ -21,8 +22,8 @@ constexpr int kBacklog = 1024;
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 5000;
 constexpr int kConnectTimeoutMs = 5000;
-constexpr int kSendQueue = 1000;      // messages; for sockets whose bytes are bounded elsewhere
-constexpr int kFarewellMs = 500;      // how long a "bye" may take to leave
+constexpr int kSendQueue = 1000;  // messages; for sockets whose bytes are bounded elsewhere
+constexpr int kFarewellMs = 500;  // how long a "bye" may take to leave
 
 struct Hint {
   SharedBytes bytes;
@@ -67,10 +68,12 @@ void Outstanding::Release(std::size_t bytes) {
 Socket::Socket(Context& context, zmq::socket_type type) : socket_(context.get(), type) {}
 
 void Socket::SetCommon(std::int64_t max_message_bytes, int linger_ms) {
-  // Never ZMQ_HEARTBEAT_*: with 4.3.4 a full receive pipe and a dying peer abort the process. Half-
-  // open links are found by our own silence timers; keepalive clears their remains at the kernel.
+  // Never ZMQ_HEARTBEAT_*: with 4.3.4 a full receive pipe and a dying peer abort the process.
+  // Half- open links are found by our own silence timers; keepalive clears their remains at the
+  // kernel.
   socket_.set(zmq::sockopt::linger, linger_ms);
-  socket_.set(zmq::sockopt::rcvhwm, 0);  // a filled receive pipe is handled badly; see the readers
+  socket_.set(zmq::sockopt::rcvhwm,
+              0);  // a filled receive pipe is handled badly; see the readers
   socket_.set(zmq::sockopt::maxmsgsize, max_message_bytes);
   socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
@@ -137,7 +140,9 @@ void Socket::Bind(const std::string& endpoint, bool ipv6) {
   }
 }
 
-void Socket::Unbind(const std::string& endpoint) { socket_.unbind(endpoint); }
+void Socket::Unbind(const std::string& endpoint) {
+  socket_.unbind(endpoint);
+}
 
 void Socket::Connect(const std::string& endpoint) {
   armed_ = false;
@@ -148,7 +153,9 @@ void Socket::Connect(const std::string& endpoint) {
   }
 }
 
-std::string Socket::bound_endpoint() const { return socket_.get(zmq::sockopt::last_endpoint); }
+std::string Socket::bound_endpoint() const {
+  return socket_.get(zmq::sockopt::last_endpoint);
+}
 
 void Socket::NoticeFreedSlots() {
   armed_ = false;

@@ -52,8 +52,8 @@ class Message {
 /// Any thread.
 class Outstanding {
  public:
-  /// `waker`, which must outlive every message sent on this account, is woken when bytes are let go
-  /// of after WakeOnRelease.
+  /// `waker`, which must outlive every message sent on this account, is woken when bytes are
+  /// let go of after WakeOnRelease.
   explicit Outstanding(std::shared_ptr<Waker> waker) : waker_(std::move(waker)) {}
   void Add(std::size_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
   void Release(std::size_t bytes);
@@ -85,7 +85,8 @@ class Socket {
   /// The handler that libzmq asks whether a peer may come in (RFC 27).
   static Socket Zap(Context& context);
 
-  /// Throws Error ("bind 'tcp://…': Address already in use"). An ipc path is made with mode 0600.
+  /// Throws Error ("bind 'tcp://…': Address already in use"). An ipc path is made with mode
+  /// 0600.
   void Bind(const std::string& endpoint, bool ipv6);
   void Unbind(const std::string& endpoint);
   /// Returns at once; the connection is made, and made again, in the background. Throws Error.
@@ -102,23 +103,23 @@ class Socket {
 
   /// Never blocks. After a frame that was sent with kMore, the next one is always sent.
   SendStatus Send(ByteSpan bytes, Frame frame);
-  /// The same without a copy: `bytes` are kept alive until the socket lets go of them, in whichever
-  /// thread that is; `account` knows how many those are.
+  /// The same without a copy: `bytes` are kept alive until the socket lets go of them, in
+  /// whichever thread that is; `account` knows how many those are.
   SendStatus SendShared(SharedBytes bytes, std::shared_ptr<Outstanding> account, Frame frame);
 
   /// Takes one whole message off the socket, at most `max_frames` frames of it (the others are
   /// thrown away, and `*frames` is empty). False if there is none.
   bool Receive(std::vector<Message>* frames, std::size_t max_frames);
 
-  /// Lets the socket notice slots that its I/O thread has freed, which it otherwise does about once
-  /// a millisecond only; then small high-water marks would drop for fast readers.
+  /// Lets the socket notice slots that its I/O thread has freed, which it otherwise does about
+  /// once a millisecond only; then small high-water marks would drop for fast readers.
   void NoticeFreedSlots();
 
-  /// Readable when something may have happened to the socket. Edge-triggered: it counts only while
-  /// armed(), else the socket has to be looked at in any case.
+  /// Readable when something may have happened to the socket. Edge-triggered: it counts only
+  /// while armed(), else the socket has to be looked at in any case.
   int fd() { return socket_.get(zmq::sockopt::fd); }
-  /// The last thing done to this socket was a Receive that found nothing: the next message shows on
-  /// fd(). Every other call may have swallowed its sign.
+  /// The last thing done to this socket was a Receive that found nothing: the next message
+  /// shows on fd(). Every other call may have swallowed its sign.
   bool armed() const { return armed_; }
 
  private:

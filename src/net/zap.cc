@@ -20,7 +20,9 @@ ZapHandler::ZapHandler(Context& context, EventLoop& loop)
   watch_ = loop_.OnMessage(socket_, [this] { Answer(); });
 }
 
-ZapHandler::~ZapHandler() { loop_.Remove(watch_); }
+ZapHandler::~ZapHandler() {
+  loop_.Remove(watch_);
+}
 
 void ZapHandler::Answer() {
   std::vector<Message> request;

@@ -8,9 +8,9 @@
 
 namespace pipedup {
 
-/// Answers libzmq's questions about connecting peers (RFC 27). Its being there, with a domain on
-/// every listener, is what keeps ZMTP 1 and 2 and plain HTTP out, also where there are no keys.
-/// Must be made before the first listener is bound.
+/// Answers libzmq's questions about connecting peers (RFC 27). Its being there, with a domain
+/// on every listener, is what keeps ZMTP 1 and 2 and plain HTTP out, also where there are no
+/// keys. Must be made before the first listener is bound.
 class ZapHandler {
  public:
   ZapHandler(Context& context, EventLoop& loop);

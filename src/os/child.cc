@@ -35,12 +35,13 @@ Child StartChild(const std::vector<std::string>& argv, int stdin_fd, int stdout_
 
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : argv)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
   Child child;
-  const int error =
-      ::posix_spawnp(&child.pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+  const int error = ::posix_spawnp(&child.pid, arguments[0], &actions, &attributes,
+                                   arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {

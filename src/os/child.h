@@ -13,9 +13,9 @@ struct Child {
   int pid = -1;
 };
 
-/// Starts `argv` (found through PATH) with `stdin_fd` and `stdout_fd` as 0 and 1, stderr shared,
-/// no other descriptor, all signals at their defaults and none blocked. Throws Error with exit
-/// status 127 (not found) or 126 (cannot be run).
+/// Starts `argv` (found through PATH) with `stdin_fd` and `stdout_fd` as 0 and 1, stderr
+/// shared, no other descriptor, all signals at their defaults and none blocked. Throws Error
+/// with exit status 127 (not found) or 126 (cannot be run).
 Child StartChild(const std::vector<std::string>& argv, int stdin_fd, int stdout_fd);
 
 /// A child that has ended.

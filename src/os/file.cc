@@ -36,9 +36,9 @@ Mapping Mapping::OfFile(int fd, std::size_t bytes) {
 }
 
 Mapping Mapping::OfMemory(std::size_t bytes) {
-  void* at =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) throw Error("map " + std::to_string(bytes) + " bytes: " + ErrnoText(errno));
+  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED)
+    throw Error("map " + std::to_string(bytes) + " bytes: " + ErrnoText(errno));
   return {static_cast<std::byte*>(at), bytes};
 }
 
@@ -48,7 +48,9 @@ UniqueFd CreateFile(const std::string& path, int* error) {
   return fd;
 }
 
-bool RemoveFile(const std::string& path) { return ::unlink(path.c_str()) == 0; }
+bool RemoveFile(const std::string& path) {
+  return ::unlink(path.c_str()) == 0;
+}
 
 bool MakePrivateDirectory(const std::string& path, std::string* why) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {

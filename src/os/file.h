@@ -12,7 +12,8 @@
 
 namespace pipedup {
 
-/// A mapping: of a file, read-only, or of private memory, writable. Move-only; unmaps what it owns.
+/// A mapping: of a file, read-only, or of private memory, writable. Move-only; unmaps what it
+/// owns.
 class Mapping {
  public:
   Mapping() = default;
@@ -22,8 +23,8 @@ class Mapping {
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping();
 
-  /// Maps the first `bytes` of `fd`, which may reach beyond its end: only what the file holds may
-  /// be read (anything else is SIGBUS). Throws Error.
+  /// Maps the first `bytes` of `fd`, which may reach beyond its end: only what the file holds
+  /// may be read (anything else is SIGBUS). Throws Error.
   static Mapping OfFile(int fd, std::size_t bytes);
   /// Zeroed memory that takes no room until it is written. Throws Error.
   static Mapping OfMemory(std::size_t bytes);
@@ -38,8 +39,8 @@ class Mapping {
   std::size_t bytes_ = 0;
 };
 
-/// Creates `path` (mode 0600) for reading and writing; it must not exist. On failure no descriptor,
-/// and `*error` is the errno.
+/// Creates `path` (mode 0600) for reading and writing; it must not exist. On failure no
+/// descriptor, and `*error` is the errno.
 UniqueFd CreateFile(const std::string& path, int* error);
 
 /// Removes a file; false if it could not be (it may be gone already).

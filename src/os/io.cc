@@ -42,7 +42,9 @@ void UniqueFd::Reset() {
   fd_ = -1;
 }
 
-std::string ErrnoText(int error) { return std::generic_category().message(error); }
+std::string ErrnoText(int error) {
+  return std::generic_category().message(error);
+}
 
 IoResult ReadSome(int fd, std::span<std::byte> into) {
   while (true) {
@@ -95,9 +97,9 @@ IoResult WriteNow(int fd, ByteSpan bytes) {
 
 bool CanWriteNow(int fd) {
   if (!IsPipe(fd)) return false;
-  // An empty write asks the kernel whether it knows the flag for pipes, and changes nothing. One
-  // that does not know it (before 6.4) would answer EOPNOTSUPP only to a write that has bytes, so
-  // the question is put to a pipe of our own.
+  // An empty write asks the kernel whether it knows the flag for pipes, and changes nothing.
+  // One that does not know it (before 6.4) would answer EOPNOTSUPP only to a write that has
+  // bytes, so the question is put to a pipe of our own.
   const auto [read_end, write_end] = MakePipe();
   const std::array<std::byte, 1> byte{};
   return WriteNow(write_end.get(), byte).count == 1;
@@ -105,8 +107,12 @@ bool CanWriteNow(int fd) {
 
 #else
 
-IoResult WriteNow(int, ByteSpan) { return {IoStatus::kWouldBlock, 0, EAGAIN}; }
-bool CanWriteNow(int) { return false; }
+IoResult WriteNow(int, ByteSpan) {
+  return {IoStatus::kWouldBlock, 0, EAGAIN};
+}
+bool CanWriteNow(int) {
+  return false;
+}
 
 #endif
 
@@ -131,7 +137,8 @@ bool IsReadable(int fd) {
 
 void WaitWritable(int fd) {
   pollfd item{fd, POLLOUT, 0};
-  (void)::poll(&item, 1, -1);  // a signal ends it early, and the write that follows says what is up
+  (void)::poll(&item, 1,
+               -1);  // a signal ends it early, and the write that follows says what is up
 }
 
 IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset) {
@@ -182,9 +189,13 @@ bool IsPipe(int fd) {
   return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
-bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
+bool IsTerminal(int fd) {
+  return ::isatty(fd) == 1;
+}
 
-bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
+bool IsOpen(int fd) {
+  return ::fcntl(fd, F_GETFD) != -1;
+}
 
 void GrowPipe(int fd, std::size_t bytes) {
 #if defined(F_SETPIPE_SZ) && !defined(PIPEDUP_PORTABLE)

@@ -14,13 +14,13 @@
 namespace pipedup {
 
 enum class IoStatus : std::uint8_t {
-  kOk,          ///< `count` bytes were moved, more than 0
-  kEnd,         ///< end of file
-  kWouldBlock,  ///< nothing now; wait until the descriptor is ready
-  kNoSpace,     ///< the file system is full (ENOSPC, EDQUOT)
-  kClosed,      ///< the reader of the pipe or socket has left (EPIPE, ECONNRESET)
-  kInterrupted, ///< a signal came before anything was moved; only calls that say so return it
-  kFailed,      ///< `error` has the errno
+  kOk,           ///< `count` bytes were moved, more than 0
+  kEnd,          ///< end of file
+  kWouldBlock,   ///< nothing now; wait until the descriptor is ready
+  kNoSpace,      ///< the file system is full (ENOSPC, EDQUOT)
+  kClosed,       ///< the reader of the pipe or socket has left (EPIPE, ECONNRESET)
+  kInterrupted,  ///< a signal came before anything was moved; only calls that say so return it
+  kFailed,       ///< `error` has the errno
 };
 
 struct [[nodiscard]] IoResult {
@@ -57,24 +57,24 @@ struct PollItem {
   bool ready = false;    ///< it came, or the other side has gone
 };
 
-/// Waits until one of `items` is ready, `timeout` is over, or a signal comes. Throws Error if the
-/// descriptors are more than the process may have.
+/// Waits until one of `items` is ready, `timeout` is over, or a signal comes. Throws Error if
+/// the descriptors are more than the process may have.
 void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout);
 
 /// Whether a read of `fd` would return at once.
 bool IsReadable(int fd);
 
-/// Waits until `fd` can be written or a signal comes, for descriptors that somebody else has made
-/// non-blocking.
+/// Waits until `fd` can be written or a signal comes, for descriptors that somebody else has
+/// made non-blocking.
 void WaitWritable(int fd);
 
 /// Writes all of `bytes` at `offset`. kNoSpace and kFailed say how many bytes are in the file.
 IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset);
 
-/// Moves at most `max` bytes from the pipe `from` into the file `to` at `offset` without a copy in
-/// user space. Never blocks. Nothing leaves the pipe before it is in the file. Where there is no
-/// splice (the portable build, a file system that refuses it) the outcome is kFailed and the
-/// caller reads and writes instead.
+/// Moves at most `max` bytes from the pipe `from` into the file `to` at `offset` without a copy
+/// in user space. Never blocks. Nothing leaves the pipe before it is in the file. Where there
+/// is no splice (the portable build, a file system that refuses it) the outcome is kFailed and
+/// the caller reads and writes instead.
 IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max);
 
 /// {read end, write end}. Throws Error when the process has no descriptor left.

@@ -33,9 +33,13 @@ std::string HostName() {
   return name.data();
 }
 
-std::int64_t ProcessId() { return ::getpid(); }
+std::int64_t ProcessId() {
+  return ::getpid();
+}
 
-std::uint32_t UserId() { return ::geteuid(); }
+std::uint32_t UserId() {
+  return ::geteuid();
+}
 
 std::string Environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -44,15 +48,16 @@ std::string Environment(const std::string& name) {
 
 std::vector<std::string> RuntimeDirectories() {
   std::vector<std::string> found;
-  for (const std::string& path :
-       {Environment("XDG_RUNTIME_DIR"), std::string("/dev/shm"), Environment("TMPDIR"),
-        std::string("/tmp")}) {
+  for (const std::string& path : {Environment("XDG_RUNTIME_DIR"), std::string("/dev/shm"),
+                                  Environment("TMPDIR"), std::string("/tmp")}) {
     if (!path.empty() && ::access(path.c_str(), W_OK | X_OK) == 0) found.push_back(path);
   }
   return found;
 }
 
 ScopedPrivateUmask::ScopedPrivateUmask() : saved_(::umask(077)) {}
-ScopedPrivateUmask::~ScopedPrivateUmask() { ::umask(static_cast<mode_t>(saved_)); }
+ScopedPrivateUmask::~ScopedPrivateUmask() {
+  ::umask(static_cast<mode_t>(saved_));
+}
 
 }  // namespace pipedup

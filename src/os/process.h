@@ -11,9 +11,9 @@ namespace pipedup {
 /// Raises the soft limit of open descriptors to the hard one: libzmq aborts when it runs out.
 void RaiseDescriptorLimit();
 
-/// Lets freed blocks of a megabyte stay in the heap: libzmq allocates one for each received message,
-/// and giving it back to the kernel each time costs a page fault for every 4 KiB. At most 32 MiB
-/// of free memory stay at the heap's end. glibc only; does nothing elsewhere.
+/// Lets freed blocks of a megabyte stay in the heap: libzmq allocates one for each received
+/// message, and giving it back to the kernel each time costs a page fault for every 4 KiB. At
+/// most 32 MiB of free memory stay at the heap's end. glibc only; does nothing elsewhere.
 void KeepFreedBlocksInHeap();
 
 std::string HostName();

@@ -45,7 +45,9 @@ void QueueSignal(int signal) {
 
 }  // namespace
 
-void IgnoreBrokenPipe() { SetHandler(SIGPIPE, SIG_IGN); }
+void IgnoreBrokenPipe() {
+  SetHandler(SIGPIPE, SIG_IGN);
+}
 
 #if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
 
@@ -54,7 +56,8 @@ SignalQueue::SignalQueue(std::initializer_list<int> signals) {
   ::sigemptyset(&set);
   for (const int signal : signals) {
     if (IsIgnored(signal) && signal != SIGCHLD) continue;
-    if (signal == SIGCHLD) SetHandler(SIGCHLD, SIG_DFL);  // ignored, children would not be waited for
+    if (signal == SIGCHLD)
+      SetHandler(SIGCHLD, SIG_DFL);  // ignored, children would not be waited for
     ::sigaddset(&set, signal);
     signals_.push_back(signal);
   }

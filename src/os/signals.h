@@ -13,8 +13,9 @@ namespace pipedup {
 /// started through os/child.h get the default back.
 void IgnoreBrokenPipe();
 
-/// Takes the named signals away from their default action and queues them here. One per process,
-/// made before any thread. A signal that was ignored when the process started (nohup) stays so.
+/// Takes the named signals away from their default action and queues them here. One per
+/// process, made before any thread. A signal that was ignored when the process started (nohup)
+/// stays so.
 class SignalQueue {
  public:
   explicit SignalQueue(std::initializer_list<int> signals);
@@ -35,8 +36,8 @@ class SignalQueue {
   UniqueFd fd_;
 };
 
-/// Gets `thread` out of a blocking write: the call returns kInterrupted. The thread may just miss
-/// it, so the caller repeats until the thread says that it has noticed.
+/// Gets `thread` out of a blocking write: the call returns kInterrupted. The thread may just
+/// miss it, so the caller repeats until the thread says that it has noticed.
 void InterruptThread(std::thread& thread);
 
 /// Ends this process the way `signal` would have, so that its parent sees the right status.

@@ -36,7 +36,8 @@ void Waker::Wake() {
 
 void Waker::Clear() {
   std::array<std::uint64_t, 32> sink{};
-  while (::read(read_end_.get(), sink.data(), sizeof sink) == static_cast<ssize_t>(sizeof sink)) {
+  while (::read(read_end_.get(), sink.data(), sizeof sink) ==
+         static_cast<ssize_t>(sizeof sink)) {
   }
 }
 

@@ -14,13 +14,13 @@ namespace pipedup {
 
 struct PubOptions {
   std::string stream = "default";
-  std::vector<Endpoint> bind;                ///< never empty once parsed
-  bool insecure = false;                     ///< may bind beyond this machine without keys
+  std::vector<Endpoint> bind;  ///< never empty once parsed
+  bool insecure = false;       ///< may bind beyond this machine without keys
   RecordFormat records = RecordFormat::kLines;
   std::chrono::nanoseconds max_delay = std::chrono::milliseconds(100);
-  std::uint64_t retain_bytes = 64 * 1024 * 1024;   ///< 1 MiB to 1 TiB
-  std::chrono::nanoseconds retain_age{0};          ///< 0: no limit
-  bool wait = false;                         ///< --slow wait
+  std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< 1 MiB to 1 TiB
+  std::chrono::nanoseconds retain_age{0};         ///< 0: no limit
+  bool wait = false;                              ///< --slow wait
   std::chrono::nanoseconds stall_limit = std::chrono::seconds(30);
   std::uint64_t wait_subs = 0;
   std::chrono::nanoseconds wait_timeout{0};  ///< 0: no limit
@@ -29,7 +29,7 @@ struct PubOptions {
   bool tee = false;
   bool checksum = true;
   bool progress = false;
-  std::vector<std::string> producer;         ///< argv; empty: stdin
+  std::vector<std::string> producer;  ///< argv; empty: stdin
 };
 
 struct ParsedPub {

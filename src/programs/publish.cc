@@ -13,7 +13,7 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kSayHoldAfter = std::chrono::seconds(1);     // shorter waits are ordinary pace
+constexpr auto kSayHoldAfter = std::chrono::seconds(1);  // shorter waits are ordinary pace
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
@@ -78,15 +78,16 @@ void PublishRun::SayStart() {
     any_port ? reporter_.Info("listening", text, fields)
              : reporter_.Debug("listening", text, fields);
     if (!endpoint.IsLocal()) {
-      reporter_.Warn("insecure", endpoint.data() +
-                                     " is open to everyone who can reach it: what is published there "
-                                     "is neither encrypted nor restricted");
+      reporter_.Warn("insecure",
+                     endpoint.data() +
+                         " is open to everyone who can reach it: what is published there "
+                         "is neither encrypted nor restricted");
     }
   }
-  reporter_.Debug("journal", "journal in " +
-                                 (directory_ ? "'" + directory_->path() + "'" : "private memory") +
-                                 ", at least the last " + FormatSize(options_.retain_bytes) +
-                                 " are kept");
+  reporter_.Debug("journal",
+                  "journal in " +
+                      (directory_ ? "'" + directory_->path() + "'" : "private memory") +
+                      ", at least the last " + FormatSize(options_.retain_bytes) + " are kept");
 }
 
 void PublishRun::OpenInput() {
@@ -97,7 +98,8 @@ void PublishRun::OpenInput() {
     producer_output_ = std::move(read_end);
     input = producer_output_.get();
   } else if (IsTerminal(0)) {
-    reporter_.Info("terminal", "reading from the terminal: what is typed is published, ^D ends it");
+    reporter_.Info("terminal",
+                   "reading from the terminal: what is typed is published, ^D ends it");
   }
   started_ = loop_.now();
   source_.emplace(loop_, journal_, input, options_.max_delay,
@@ -107,11 +109,11 @@ void PublishRun::OpenInput() {
     if (options_.wait_timeout.count() > 0) {
       loop_.After(options_.wait_timeout, [this] {
         if (!waiting_for_subs_) return;
-        reporter_.Warn("wait-timeout", "--wait-timeout: after " +
-                                           FormatDuration(options_.wait_timeout) + " only " +
-                                           std::to_string(publisher_.ready()) + " of " +
-                                           std::to_string(options_.wait_subs) +
-                                           " subscribers have joined; publishing without the rest");
+        reporter_.Warn("wait-timeout",
+                       "--wait-timeout: after " + FormatDuration(options_.wait_timeout) +
+                           " only " + std::to_string(publisher_.ready()) + " of " +
+                           std::to_string(options_.wait_subs) +
+                           " subscribers have joined; publishing without the rest");
         waiting_for_subs_ = false;
         ReadOrNot();
       });
@@ -147,8 +149,8 @@ void PublishRun::OnInputEnd(int error) {
   if (error != 0) {
     // Not an end of stream: subscribers are not told that this was all there is.
     reporter_.Error("input", "read " +
-                                 std::string(producer_ ? "the producer's output" : "stdin") + ": " +
-                                 ErrnoText(error));
+                                 std::string(producer_ ? "the producer's output" : "stdin") +
+                                 ": " + ErrnoText(error));
     status_ = kExitFailure;
     loop_.Stop();
     return;
@@ -169,11 +171,12 @@ void PublishRun::EndWhenInputIsOver() {
 
 void PublishRun::OnChild() {
   for (Ended ended = ReapOne(); ended.pid != -1; ended = ReapOne()) {
-    if (!producer_ || ended.pid != producer_->pid) continue;  // as PID 1: somebody else's orphan
+    if (!producer_ || ended.pid != producer_->pid)
+      continue;  // as PID 1: somebody else's orphan
     producer_ended_ = true;
     producer_status_ = ended.exit_status;
-    reporter_.Debug("producer", "the producer has ended with status " +
-                                    std::to_string(ended.exit_status));
+    reporter_.Debug("producer",
+                    "the producer has ended with status " + std::to_string(ended.exit_status));
     EndWhenInputIsOver();
   }
 }
@@ -219,9 +222,9 @@ void PublishRun::OnTeeProgress() {
   if (tee_->state() != Writer::State::kOpen && !tee_closed_said_) {
     tee_closed_said_ = true;
     const bool closed = tee_->state() == Writer::State::kClosed;
-    reporter_.Warn("tee", "stdout: " +
-                              (closed ? "its reader has left" : ErrnoText(tee_->error())) +
-                              "; publishing goes on without it");
+    reporter_.Warn("tee",
+                   "stdout: " + (closed ? "its reader has left" : ErrnoText(tee_->error())) +
+                       "; publishing goes on without it");
     if (!closed) status_ = kExitFailure;
   }
   const bool open = tee_->state() == Writer::State::kOpen;
@@ -260,10 +263,10 @@ void PublishRun::OnHold(const Member* waits_for) {
     held_ = false;
     if (hold_said_) {
       hold_said_ = false;
-      reporter_.Info("resumed", "no longer waiting, after " +
-                                    FormatDuration(std::chrono::duration_cast<
-                                                   std::chrono::milliseconds>(loop_.now() -
-                                                                              held_since_)));
+      reporter_.Info("resumed",
+                     "no longer waiting, after " +
+                         FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
+                             loop_.now() - held_since_)));
     }
   } else {
     if (!held_) held_since_ = loop_.now();
@@ -279,9 +282,10 @@ void PublishRun::OnHold(const Member* waits_for) {
 }
 
 void PublishRun::OnLetGo(const Member& member) {
-  reporter_.Warn("let-go", "subscriber " + member.Label() + " made no progress for " +
-                               FormatDuration(options_.stall_limit) +
-                               " (--stall-limit) and is no longer waited for",
+  reporter_.Warn("let-go",
+                 "subscriber " + member.Label() + " made no progress for " +
+                     FormatDuration(options_.stall_limit) +
+                     " (--stall-limit) and is no longer waited for",
                  {{"id", Escape(member.id)}, {"position", member.position}});
 }
 
@@ -294,7 +298,8 @@ void PublishRun::OnRemade(std::uint64_t pinned_bytes) {
 
 void PublishRun::OnFinished(const std::vector<std::string>& unconfirmed) {
   for (const std::string& label : unconfirmed) {
-    reporter_.Warn("unconfirmed", "subscriber " + label + " did not confirm the end of the stream");
+    reporter_.Warn("unconfirmed",
+                   "subscriber " + label + " did not confirm the end of the stream");
   }
   if (!unconfirmed.empty() && status_ == 0) status_ = kExitLoss;
   finished_ = true;
@@ -314,8 +319,7 @@ void PublishRun::ShowProgress() {
   }
   const std::uint64_t rate = (journal_.head() - shown_) * 2;
   shown_ = journal_.head();
-  const auto elapsed =
-      std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
+  const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
   reporter_.Progress(FormatSize(journal_.head()) + "  " + std::to_string(journal_.records()) +
                      " records  " + FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  " +
                      std::to_string(publisher_.members().size()) + " subscribers  worst lag " +

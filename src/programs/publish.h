@@ -66,7 +66,7 @@ class PublishRun final : private PublisherEvents {
   std::optional<Writer> tee_;
 
   bool waiting_for_subs_ = false;
-  bool held_ = false;            // a subscriber is too far behind
+  bool held_ = false;  // a subscriber is too far behind
   bool tee_full_ = false;
   bool tee_closed_said_ = false;
   EventLoop::TimerId say_hold_ = 0;
@@ -77,8 +77,8 @@ class PublishRun final : private PublisherEvents {
   bool finished_ = false;
   int producer_status_ = 0;
   int signal_ = 0;
-  int status_ = 0;               // of what went wrong here
-  Position shown_ = 0;           // --progress
+  int status_ = 0;      // of what went wrong here
+  Position shown_ = 0;  // --progress
   TimePoint started_{};
 };
 

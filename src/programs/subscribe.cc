@@ -27,7 +27,7 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
-constexpr std::size_t kWakeBytes = 1024 * 1024;   // of output, between looks at the pace
+constexpr std::size_t kWakeBytes = 1024 * 1024;  // of output, between looks at the pace
 constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 Beginning ToBeginning(const StartAt& from) {
@@ -94,7 +94,8 @@ class SubscribeRun final : private ReceiverEvents {
       hang_up_ = loop_.OnHangUp(options.output, [this] { OnReaderLeft(); });
     }
     loop_.Every(kTickEvery, [this] { Tick(); });
-    if (options.timeout) loop_.After(*options.timeout, [this] { Stop(kExitTimeout, "timeout"); });
+    if (options.timeout)
+      loop_.After(*options.timeout, [this] { Stop(kExitTimeout, "timeout"); });
     if (options.progress) loop_.Every(kProgressEvery, [this] { ShowProgress(); });
     if (options.count && *options.count == 0) Finish(kExitOk);
   }
@@ -121,8 +122,9 @@ class SubscribeRun final : private ReceiverEvents {
     format_ = session.records;
     stream_ = session.stream;
     labeler_.Restart(session.stream, session.records);
-    reporter_.Debug("begin", "stream '" + session.stream + "', session " + Hex(session.session) +
-                                 ", from position " + std::to_string(position),
+    reporter_.Debug("begin",
+                    "stream '" + session.stream + "', session " + Hex(session.session) +
+                        ", from position " + std::to_string(position),
                     {{"stream", session.stream},
                      {"session", Hex(session.session)},
                      {"position", position}});
@@ -144,7 +146,8 @@ class SubscribeRun final : private ReceiverEvents {
     }
     received_ += bytes.size();
     const Position end = from + bytes.size();
-    if (options_.prefix || options_.timestamps) bytes = labeler_.Label(bytes.bytes, header.time_ns);
+    if (options_.prefix || options_.timestamps)
+      bytes = labeler_.Label(bytes.bytes, header.time_ns);
     writer_.Push(std::move(bytes), header.session, end);
     if (last) {
       end_override_ = end;
@@ -214,8 +217,9 @@ class SubscribeRun final : private ReceiverEvents {
 
   void OnEndOfStream(Position position, std::uint32_t exit_status) override {
     ended_ = true;
-    const std::string status =
-        exit_status == kUnknownExitStatus ? "" : ", producer's status " + std::to_string(exit_status);
+    const std::string status = exit_status == kUnknownExitStatus
+                                   ? ""
+                                   : ", producer's status " + std::to_string(exit_status);
     const std::string text = "end of stream at position " + std::to_string(position) + status;
     const Fields fields = {{"position", position}, {"status", std::uint64_t{exit_status}}};
     if (options_.follow) {
@@ -234,7 +238,9 @@ class SubscribeRun final : private ReceiverEvents {
     reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
   }
 
-  void OnSilence() override { reporter_.Debug("silence", "nothing was heard: connecting anew"); }
+  void OnSilence() override {
+    reporter_.Debug("silence", "nothing was heard: connecting anew");
+  }
 
   void OnFail(int exit_status, const std::string& text) override {
     reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
@@ -272,12 +278,13 @@ class SubscribeRun final : private ReceiverEvents {
     }
     if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
       machine().GiveUp("the publisher vanished");
-      reporter_.Error("unreachable",
-                      machine().welcomed()
-                          ? "the publisher vanished before the end of the stream: not heard for " +
-                                FormatDuration(options_.give_up) + " (--give-up)"
-                          : "publisher at " + options_.endpoint + " not reached for " +
-                                FormatDuration(options_.give_up) + " (--give-up)");
+      reporter_.Error(
+          "unreachable",
+          machine().welcomed()
+              ? "the publisher vanished before the end of the stream: not heard for " +
+                    FormatDuration(options_.give_up) + " (--give-up)"
+              : "publisher at " + options_.endpoint + " not reached for " +
+                    FormatDuration(options_.give_up) + " (--give-up)");
       Finish(kExitUnreachable);
     }
   }
@@ -333,8 +340,9 @@ class SubscribeRun final : private ReceiverEvents {
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
     reporter_.Info("stats",
                    std::to_string(writer_.written()) + " bytes written, " +
-                       std::to_string(records_) + " records, " + std::to_string(modes.lost_bytes) +
-                       " bytes lost in " + std::to_string(modes.gaps) + " gaps, " +
+                       std::to_string(records_) + " records, " +
+                       std::to_string(modes.lost_bytes) + " bytes lost in " +
+                       std::to_string(modes.gaps) + " gaps, " +
                        FormatDuration(std::chrono::milliseconds(ms)),
                    {{"stream", stream_},
                     {"session", Hex(machine().session())},
@@ -388,7 +396,7 @@ class SubscribeRun final : private ReceiverEvents {
   EventLoop::WatchId hang_up_ = 0;
   bool said_waiting_ = false;
   bool ended_ = false;
-  bool vanished_ = false;   // a session that was followed did not come to its end
+  bool vanished_ = false;  // a session that was followed did not come to its end
   bool finishing_ = false;
   bool stopped_ = false;
   int status_ = kExitOk;

@@ -3,6 +3,8 @@
 
 namespace pipedup {
 
-std::string LibraryVersions() { return "libzmq " + ZmqVersion(); }
+std::string LibraryVersions() {
+  return "libzmq " + ZmqVersion();
+}
 
 }  // namespace pipedup

@@ -13,9 +13,8 @@ constexpr std::uint64_t kFewestMessages = 128;
 constexpr std::uint64_t kMostMessages = 32768;
 
 int Messages(std::uint64_t block_bytes) {
-  return static_cast<int>(
-      std::clamp(kQueueBytes / std::max<std::uint64_t>(block_bytes, 1), kFewestMessages,
-                 kMostMessages));
+  return static_cast<int>(std::clamp(kQueueBytes / std::max<std::uint64_t>(block_bytes, 1),
+                                     kFewestMessages, kMostMessages));
 }
 
 }  // namespace
@@ -59,8 +58,8 @@ BlockHeader Broadcaster::HeadHeader() const {
   return header;
 }
 
-// A high-water mark counts messages, and a block has from 1 byte to 1 MiB: a mark that is right for
-// one is a queue of far too many or far too few bytes for the other.
+// A high-water mark counts messages, and a block has from 1 byte to 1 MiB: a mark that is right
+// for one is a queue of far too many or far too few bytes for the other.
 void Broadcaster::AdaptHighWaterMark(Socket& data, std::uint32_t length) {
   typical_block_ = (typical_block_ * 15 + length + 15) / 16;
   const int wanted = Messages(typical_block_);

@@ -15,8 +15,8 @@ struct BroadcasterCounters {
   std::uint64_t heads = 0;
 };
 
-/// Sends on a PUB socket, which is handed in with each call because it may be remade. Never blocks:
-/// a subscriber whose queue is full misses the block, and asks for it.
+/// Sends on a PUB socket, which is handed in with each call because it may be remade. Never
+/// blocks: a subscriber whose queue is full misses the block, and asks for it.
 class Broadcaster {
  public:
   Broadcaster(std::string stream, const Journal& journal, std::shared_ptr<Outstanding> account);

@@ -10,11 +10,12 @@
 namespace pipedup {
 namespace {
 
-constexpr int kMessagesPerCall = 64;                    // then the loop looks at the live stream
-constexpr std::size_t kTurnBytes = 1024 * 1024;         // for one member, before the next one's turn
-constexpr std::size_t kCallBytes = 2 * 1024 * 1024;     // for all members, before the loop goes on
-constexpr std::size_t kMemberOutstanding = 1024 * 1024; // in a connection's queue
-constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;  // some may be forgotten ones
+constexpr int kMessagesPerCall = 64;             // then the loop looks at the live stream
+constexpr std::size_t kTurnBytes = 1024 * 1024;  // for one member, before the next one's turn
+constexpr std::size_t kCallBytes = 2 * 1024 * 1024;  // for all members, before the loop goes on
+constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
+constexpr std::size_t kMostReads =
+    2 * control::kMaxReadsOutstanding;  // some may be forgotten ones
 constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
@@ -330,8 +331,8 @@ bool ControlServer::Start(Member& member, PendingRead& pending) {
       member.reads.pop_front();
       return false;
     case control::ReadFrom::Kind::kSince:
-      pending.next = journal_.FindSince(static_cast<std::int64_t>(
-          std::min<std::uint64_t>(from.value, INT64_MAX)));
+      pending.next = journal_.FindSince(
+          static_cast<std::int64_t>(std::min<std::uint64_t>(from.value, INT64_MAX)));
       break;
   }
   pending.left = pending.read.max;

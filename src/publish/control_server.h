@@ -20,33 +20,34 @@ namespace pipedup {
 struct ControlServerOptions {
   std::string stream;
   std::uint64_t max_subs = 1000;
-  std::uint64_t window = 0;           ///< said in the welcome
+  std::uint64_t window = 0;  ///< said in the welcome
   std::uint32_t heartbeat_ms = 500;
   std::int64_t started_ns = 0;
 };
 
 struct ControlServerCounters {
   std::uint64_t hellos = 0;
-  std::uint64_t refused = 0;           ///< hellos
-  std::uint64_t reads = 0;             ///< ranges asked for
+  std::uint64_t refused = 0;  ///< hellos
+  std::uint64_t reads = 0;    ///< ranges asked for
   std::uint64_t replayed_bytes = 0;
-  std::uint64_t bad_requests = 0;      ///< unparsable, unknown, or from no member
-  std::uint64_t answers_dropped = 0;   ///< the peer does not read
-  std::uint64_t vanished = 0;          ///< members that went without a bye
+  std::uint64_t bad_requests = 0;     ///< unparsable, unknown, or from no member
+  std::uint64_t answers_dropped = 0;  ///< the peer does not read
+  std::uint64_t vanished = 0;         ///< members that went without a bye
 };
 
 class ControlServerEvents {
  public:
   virtual ~ControlServerEvents() = default;
   virtual void OnJoined(const Member& member) = 0;
-  /// It said bye, or (`vanished`) was silent for too long or is unreachable. It is removed next.
+  /// It said bye, or (`vanished`) was silent for too long or is unreachable. It is removed
+  /// next.
   virtual void OnLeft(const Member& member, bool vanished) = 0;
   /// A status came.
   virtual void OnStatus(Member& member) = 0;
 };
 
-/// Never blocks, and serves ranges a little at a time, turn by turn, so that no member's catching up
-/// delays the live stream or another's.
+/// Never blocks, and serves ranges a little at a time, turn by turn, so that no member's
+/// catching up delays the live stream or another's.
 class ControlServer {
  public:
   ControlServer(EventLoop& loop, const Journal& journal, const Broadcaster& broadcaster,
@@ -74,7 +75,8 @@ class ControlServer {
 
  private:
   void Receive();
-  void OnHello(const std::string& route, const std::string& address, const control::Hello& hello);
+  void OnHello(const std::string& route, const std::string& address,
+               const control::Hello& hello);
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnStats(const std::string& route);
@@ -94,12 +96,12 @@ class ControlServer {
   const ControlServerOptions options_;
   ControlServerEvents& events_;
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters_;
-  std::shared_ptr<Waker> waker_;     // replayed bytes have left
+  std::shared_ptr<Waker> waker_;  // replayed bytes have left
   EventLoop::WatchId waker_watch_;
   Socket* control_ = nullptr;
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId serve_timer_ = 0;
-  std::string next_turn_;            // member id that is served first next time
+  std::string next_turn_;  // member id that is served first next time
   std::vector<Message> frames_;
   ControlServerCounters counters_;
 };

@@ -18,29 +18,30 @@ namespace pipedup {
 /// A range that was asked for and is being sent.
 struct PendingRead {
   control::Read read;
-  bool started = false;   ///< `next` and `left` are known
+  bool started = false;  ///< `next` and `left` are known
   Position next = 0;
   std::uint64_t left = 0;
 };
 
 struct Member {
-  std::string id;        ///< chosen by the subscriber; the same through reconnects
-  std::string route;     ///< ROUTER's name for its connection; changes with each
+  std::string id;     ///< chosen by the subscriber; the same through reconnects
+  std::string route;  ///< ROUTER's name for its connection; changes with each
   std::string name;
   std::string host;
   std::string address;
   std::int64_t pid = 0;
   control::Role role = control::Role::kSub;
   control::Mode mode = control::Mode::kJoining;
-  Position position = 0;      ///< confirmed: every byte before it was taken, or reported lost
-  bool confirmed_any = false; ///< it has sent a status; until then `position` is the head it met
+  Position position = 0;  ///< confirmed: every byte before it was taken, or reported lost
+  bool confirmed_any =
+      false;  ///< it has sent a status; until then `position` is the head it met
   std::uint64_t lost = 0;
-  bool let_go = false;        ///< stalled: not waited for until it has caught up
-  bool at_end = false;        ///< has confirmed the end of the stream
+  bool let_go = false;  ///< stalled: not waited for until it has caught up
+  bool at_end = false;  ///< has confirmed the end of the stream
   TimePoint heard{};
   TimePoint progressed{};
-  std::deque<PendingRead> reads;         ///< asked and not answered, oldest first
-  std::shared_ptr<Outstanding> replay;   ///< replayed bytes that its connection still holds
+  std::deque<PendingRead> reads;        ///< asked and not answered, oldest first
+  std::shared_ptr<Outstanding> replay;  ///< replayed bytes that its connection still holds
 
   /// The producer may be made to wait for it.
   bool Counts() const { return role != control::Role::kTap && role != control::Role::kTop; }

@@ -8,14 +8,14 @@
 namespace pipedup {
 namespace {
 
-constexpr std::uint32_t kHeartbeatMs = 500;                      // promised
-constexpr auto kHeartbeat = std::chrono::milliseconds(400);      // kept with something to spare
-constexpr auto kWelcomeHead = std::chrono::milliseconds(20);     // while a member is joining
+constexpr std::uint32_t kHeartbeatMs = 500;                   // promised
+constexpr auto kHeartbeat = std::chrono::milliseconds(400);   // kept with something to spare
+constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member is joining
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
 constexpr auto kRemakePause = std::chrono::seconds(1);
 constexpr std::uint64_t kMostPinned = 32 * 1024 * 1024;
-constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;          // half of what a PUB queue holds
+constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
 
 std::uint64_t Window(const PublisherOptions& options) {
   return options.wait ? std::min(options.retain_bytes / 4, kMostWindow) : 0;
@@ -23,8 +23,8 @@ std::uint64_t Window(const PublisherOptions& options) {
 
 }  // namespace
 
-Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal, PublisherOptions options,
-                     PublisherEvents& events)
+Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
+                     PublisherOptions options, PublisherEvents& events)
     : loop_(loop),
       journal_(journal),
       options_(std::move(options)),
@@ -68,9 +68,9 @@ void Publisher::Heartbeat() {
 // A new subscriber knows that its subscription works when the first live message comes.
 void Publisher::WelcomeHeads() {
   broadcaster_.SendHead(listener_.data());
-  const bool joining = std::any_of(members_.all().begin(), members_.all().end(), [](const auto& m) {
-    return m.second.mode != control::Mode::kLive;
-  });
+  const bool joining =
+      std::any_of(members_.all().begin(), members_.all().end(),
+                  [](const auto& m) { return m.second.mode != control::Mode::kLive; });
   if (!joining || loop_.now() > welcome_until_) {
     loop_.Cancel(welcome_heads_);
     welcome_heads_ = 0;
@@ -81,7 +81,8 @@ void Publisher::WelcomeHeads() {
 
 void Publisher::OnJoined(const Member& member) {
   welcome_until_ = loop_.now() + kWelcomeFor;
-  if (welcome_heads_ == 0) welcome_heads_ = loop_.Every(kWelcomeHead, [this] { WelcomeHeads(); });
+  if (welcome_heads_ == 0)
+    welcome_heads_ = loop_.Every(kWelcomeHead, [this] { WelcomeHeads(); });
   events_.OnJoined(member);
 }
 
@@ -127,8 +128,8 @@ void Publisher::ApplyPolicy() {
 
 // ---- memory ----
 
-// A peer that does not read keeps old blocks alive in its queue, and PUB cannot drop one peer. Past
-// the bound everybody is cut off, reconnects, and catches up by position: nothing is lost.
+// A peer that does not read keeps old blocks alive in its queue, and PUB cannot drop one peer.
+// Past the bound everybody is cut off, reconnects, and catches up by position: nothing is lost.
 void Publisher::GuardMemory() {
   const std::uint64_t pinned = journal_.pinned_bytes();
   if (pinned <= kMostPinned || loop_.now() - remade_at_ < kRemakePause || remaking_data_ ||
@@ -193,7 +194,8 @@ void Publisher::FinishNow() {
       unconfirmed_.push_back(member.Label());
     }
   }
-  listener_.data().SetLinger(std::chrono::seconds(1));  // for plain SUB taps, which confirm nothing
+  listener_.data().SetLinger(
+      std::chrono::seconds(1));  // for plain SUB taps, which confirm nothing
   events_.OnFinished(unconfirmed_);
 }
 

@@ -21,8 +21,8 @@ struct PublisherOptions {
   std::string stream;
   std::vector<Endpoint> endpoints;
   std::uint64_t max_subs = 1000;
-  bool wait = false;                                    ///< --slow wait
-  std::uint64_t retain_bytes = 64 * 1024 * 1024;        ///< the window is a quarter of it
+  bool wait = false;                              ///< --slow wait
+  std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< the window is a quarter of it
   Duration stall_limit = std::chrono::seconds(30);
   Duration linger = std::chrono::seconds(30);
 };
@@ -53,7 +53,8 @@ class Publisher final : private ControlServerEvents {
 
   const std::vector<Endpoint>& endpoints() const { return listener_.endpoints(); }
 
-  /// Nothing more will be published. Every member is told until it confirms, or `linger` is over.
+  /// Nothing more will be published. Every member is told until it confirms, or `linger` is
+  /// over.
   void End(std::uint32_t exit_status);
   /// Stops waiting for confirmations.
   void FinishNow();

@@ -12,23 +12,23 @@
 namespace pipedup {
 
 struct SlowPolicyOptions {
-  bool wait = false;            ///< --slow wait; false: the producer never waits
-  std::uint64_t window = 0;     ///< bytes that may be unconfirmed before the producer waits
+  bool wait = false;         ///< --slow wait; false: the producer never waits
+  std::uint64_t window = 0;  ///< bytes that may be unconfirmed before the producer waits
   Duration stall_limit = std::chrono::seconds(30);
 };
 
 struct SlowPolicyCounters {
-  std::uint64_t holds = 0;      ///< times that the producer was made to wait
-  std::uint64_t let_go = 0;     ///< subscribers that were given up after stall_limit
-  std::uint64_t taken_back = 0; ///< of these, the ones that caught up
+  std::uint64_t holds = 0;       ///< times that the producer was made to wait
+  std::uint64_t let_go = 0;      ///< subscribers that were given up after stall_limit
+  std::uint64_t taken_back = 0;  ///< of these, the ones that caught up
 };
 
 /// What to do now.
 struct SlowDecision {
-  bool hold = false;                   ///< read nothing more from the producer
-  const Member* waits_for = nullptr;   ///< the slowest member that counts, when `hold`
-  Position keep_from = UINT64_MAX;     ///< the journal must not drop anything from here on
-  std::vector<Member*> let_go;         ///< members that are no longer waited for, from now on
+  bool hold = false;                  ///< read nothing more from the producer
+  const Member* waits_for = nullptr;  ///< the slowest member that counts, when `hold`
+  Position keep_from = UINT64_MAX;    ///< the journal must not drop anything from here on
+  std::vector<Member*> let_go;        ///< members that are no longer waited for, from now on
 };
 
 class SlowPolicy {

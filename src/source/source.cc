@@ -57,7 +57,8 @@ void Source::Read() {
 
 void Source::Publish() {
   journal_.PublishFinished();
-  if (journal_.unpublished() >= kReadBytes || (journal_.unpublished() > 0 && max_delay_ == Duration(0))) {
+  if (journal_.unpublished() >= kReadBytes ||
+      (journal_.unpublished() > 0 && max_delay_ == Duration(0))) {
     journal_.PublishAll();
   }
   if (journal_.unpublished() == 0) {

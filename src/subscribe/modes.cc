@@ -76,9 +76,9 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     if (!options_.follow) {
       GiveUp("the publisher vanished");
       state_ = State::kStopped;
-      actions_.Fail(kExitUnreachable, "the publisher vanished before the end of the stream: session " +
-                                          Hex(welcome.session) + " has taken the place of " +
-                                          Hex(session_));
+      actions_.Fail(kExitUnreachable,
+                    "the publisher vanished before the end of the stream: session " +
+                        Hex(welcome.session) + " has taken the place of " + Hex(session_));
       return;
     }
     const SessionId old = session_;
@@ -169,9 +169,13 @@ void ModeMachine::EnterLive() {
 
 // ---- asking ----
 
-std::uint64_t ModeMachine::AskedBytes() const { return asked_.size() * kMaxReadBytes; }
+std::uint64_t ModeMachine::AskedBytes() const {
+  return asked_.size() * kMaxReadBytes;
+}
 
-bool ModeMachine::RoomToSubscribe() const { return queued_ <= options_.hold_bytes / 2; }
+bool ModeMachine::RoomToSubscribe() const {
+  return queued_ <= options_.hold_bytes / 2;
+}
 
 void ModeMachine::SendRead(ReadFrom from, std::uint64_t max, Position end) {
   control::Read read;
@@ -205,8 +209,8 @@ void ModeMachine::Ask(TimePoint now) {
   while (asked_.size() < control::kMaxReadsOutstanding &&
          queued_ + stash_bytes_ + AskedBytes() + kMaxReadBytes <= options_.hold_bytes) {
     const Position next = asked_.empty() ? position_ : std::max(position_, asked_.back().end);
-    // At the head there is nothing to ask for, but once: the answer leads to BRIDGING, or says that
-    // this is the end.
+    // At the head there is nothing to ask for, but once: the answer leads to BRIDGING, or says
+    // that this is the end.
     const bool look = asked_.empty() && state_ == State::kCatchUp && RoomToSubscribe();
     if (next >= target && !look) break;
     if (asked_.empty()) last_replay_ = now;
@@ -227,7 +231,7 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   if (done.request == 0) return;
   const auto asked = std::find_if(asked_.begin(), asked_.end(),
                                   [&](const Asked& a) { return a.request == done.request; });
-  if (asked == asked_.end()) return;  // asked before a restart of this machine's counting
+  if (asked == asked_.end()) return;        // asked before a restart of this machine's counting
   asked_.erase(asked_.begin(), asked + 1);  // answers come in order: earlier ones were lost
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
 
@@ -304,7 +308,8 @@ void ModeMachine::OnReplay(const BlockHeader& header, SharedBytes payload, TimeP
     records_ = header.records_before;
     unresolved_.reset();
   }
-  if (header.position > position_) return;  // the range before it was lost on the way: asked again
+  if (header.position > position_)
+    return;  // the range before it was lost on the way: asked again
   Take(header, std::move(payload));
   if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
   Ask(now);
@@ -328,7 +333,8 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
   if (header.kind == BlockKind::kEndOfStream) end_ = header;
 
   if (header.position <= position_) {
-    // Also the first live message after a subscription, or the range before it has been fetched.
+    // Also the first live message after a subscription, or the range before it has been
+    // fetched.
     if (header.kind == BlockKind::kData) Take(header, std::move(payload));
     if (state_ == State::kStopped) return;
     if (stash_.empty()) {
@@ -388,9 +394,10 @@ void ModeMachine::Take(const BlockHeader& header, SharedBytes payload) {
   counters_.duplicate_bytes += skip;
   if (!aligned_) {
     // A new reader begins where a record does.
-    const bool at_boundary = skip == 0 ? header.begins_record
-                                       : welcome_.records == RecordFormat::kRaw ||
-                                             payload.bytes[skip - 1] == Delimiter(welcome_.records);
+    const bool at_boundary = skip == 0
+                                 ? header.begins_record
+                                 : welcome_.records == RecordFormat::kRaw ||
+                                       payload.bytes[skip - 1] == Delimiter(welcome_.records);
     if (!at_boundary) {
       const std::size_t partial =
           LengthOfRecords(welcome_.records, payload.bytes.subspan(skip), 1);
@@ -451,7 +458,9 @@ void ModeMachine::ClosePendingGap(const BlockHeader* next) {
   actions_.ReportGap(gap);
 }
 
-void ModeMachine::Flush() { ClosePendingGap(nullptr); }
+void ModeMachine::Flush() {
+  ClosePendingGap(nullptr);
+}
 
 void ModeMachine::GiveUp(const std::string& reason) {
   if (begun_ && state_ != State::kEnded && known_head_ > position_) Lose(known_head_, reason);
@@ -476,7 +485,8 @@ void ModeMachine::ReachEnd(const BlockHeader& end) {
 void ModeMachine::OnQueued(std::uint64_t bytes, TimePoint now) {
   queued_ = bytes;
   // A full queue means CATCH-UP, never a full ZeroMQ pipe.
-  if (Subscribed() && queued_ + stash_bytes_ + kMaxBlockBytes > options_.hold_bytes) EnterCatchUp();
+  if (Subscribed() && queued_ + stash_bytes_ + kMaxBlockBytes > options_.hold_bytes)
+    EnterCatchUp();
   Ask(now);
 }
 
@@ -506,7 +516,8 @@ void ModeMachine::OnTick(TimePoint now) {
   }
   if (asked_.empty() && state_ == State::kBridging && stash_.empty() &&
       position_ >= known_head_ && now - last_replay_ >= kBridgeEvery) {
-    // Subscribed, and at the head as far as it is known: look again until the first live message.
+    // Subscribed, and at the head as far as it is known: look again until the first live
+    // message.
     last_replay_ = now;
     SendRead({ReadFrom::Kind::kPosition, position_}, kMaxReadBytes, position_ + kMaxReadBytes);
     return;

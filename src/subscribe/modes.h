@@ -25,12 +25,12 @@ class ModeActions {
   virtual void SendRead(const control::Read& read) = 0;
   virtual void Subscribe(const std::string& stream) = 0;
   virtual void Unsubscribe(const std::string& stream) = 0;
-  /// The next bytes of the stream, in order and without overlap. `header` describes the whole block
-  /// that they are the end of (publish time, record boundary at its end).
+  /// The next bytes of the stream, in order and without overlap. `header` describes the whole
+  /// block that they are the end of (publish time, record boundary at its end).
   virtual void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
   virtual void ReportGap(const Gap& gap) = 0;
-  /// The first byte that will be delivered of a session, once it is known. Comes a second time if
-  /// that turns out to be inside a record: then it is the next record's first byte.
+  /// The first byte that will be delivered of a session, once it is known. Comes a second time
+  /// if that turns out to be inside a record: then it is the next record's first byte.
   virtual void Begin(const control::Welcome& session, Position position) = 0;
   /// Another session has taken the place of `old`, and is followed.
   virtual void SessionChanged(const control::Welcome& now, SessionId old) = 0;
@@ -58,22 +58,22 @@ struct ModeOptions {
 };
 
 struct ModeCounters {
-  std::uint64_t blocks = 0;            ///< delivered, whole or in part
-  std::uint64_t bytes = 0;             ///< delivered
-  std::uint64_t duplicate_bytes = 0;   ///< dropped because they were delivered before
-  std::uint64_t live_gaps = 0;         ///< times that live blocks were missing, mended or not
-  std::uint64_t catch_ups = 0;         ///< times that CATCH-UP began
-  std::uint64_t gaps = 0;              ///< ranges reported lost
+  std::uint64_t blocks = 0;           ///< delivered, whole or in part
+  std::uint64_t bytes = 0;            ///< delivered
+  std::uint64_t duplicate_bytes = 0;  ///< dropped because they were delivered before
+  std::uint64_t live_gaps = 0;        ///< times that live blocks were missing, mended or not
+  std::uint64_t catch_ups = 0;        ///< times that CATCH-UP began
+  std::uint64_t gaps = 0;             ///< ranges reported lost
   std::uint64_t lost_bytes = 0;
   std::uint64_t lost_records = 0;
-  std::uint64_t remakes = 0;           ///< times that silence made new sockets necessary
-  std::uint64_t foreign_blocks = 0;    ///< blocks of another session, dropped
+  std::uint64_t remakes = 0;         ///< times that silence made new sockets necessary
+  std::uint64_t foreign_blocks = 0;  ///< blocks of another session, dropped
 };
 
-/// JOINING (no welcome yet) → CATCH-UP (unsubscribed; ranges on request, at the consumer's pace)
-/// → BRIDGING (subscribed; live blocks wait while the range before them is fetched) → LIVE.
-/// Any hole in LIVE leads back to BRIDGING; a consumer that is too slow, to CATCH-UP. What is
-/// delivered next is decided by position alone, whatever socket it came from.
+/// JOINING (no welcome yet) → CATCH-UP (unsubscribed; ranges on request, at the consumer's
+/// pace) → BRIDGING (subscribed; live blocks wait while the range before them is fetched) →
+/// LIVE. Any hole in LIVE leads back to BRIDGING; a consumer that is too slow, to CATCH-UP.
+/// What is delivered next is decided by position alone, whatever socket it came from.
 class ModeMachine {
  public:
   enum class State : std::uint8_t { kJoining, kCatchUp, kBridging, kLive, kEnded, kStopped };
@@ -86,7 +86,8 @@ class ModeMachine {
   void OnDone(const control::Done& done, TimePoint now);
   /// `code` is of the control message error.
   void OnError(const std::string& code, const std::string& reason, TimePoint now);
-  /// A block that passed its checksum, from the data socket or in an answer. `payload` may be empty.
+  /// A block that passed its checksum, from the data socket or in an answer. `payload` may be
+  /// empty.
   void OnLive(const BlockHeader& header, SharedBytes payload, TimePoint now);
   void OnReplay(const BlockHeader& header, SharedBytes payload, TimePoint now);
   /// A live block that did not pass: what it held is missing, nothing else is known.
@@ -148,11 +149,11 @@ class ModeMachine {
   SessionId session_ = 0;
   control::Welcome welcome_;
   std::optional<control::ReadFrom> unresolved_;  // where to begin, not yet a position
-  bool begun_ = false;      // position_ is where the next byte belongs
-  bool aligned_ = false;    // position_ is where a record begins, or was once
+  bool begun_ = false;                           // position_ is where the next byte belongs
+  bool aligned_ = false;  // position_ is where a record begins, or was once
   Position position_ = 0;
-  std::uint64_t records_ = 0;     // that ended before position_
-  std::int64_t last_time_ns_ = 0; // publish time of the last block taken
+  std::uint64_t records_ = 0;      // that ended before position_
+  std::int64_t last_time_ns_ = 0;  // publish time of the last block taken
   Position known_head_ = 0;
   std::optional<BlockHeader> end_;  // of the stream, once announced
   std::optional<Gap> pending_gap_;  // waits for the block behind it, which tells its records

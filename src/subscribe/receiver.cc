@@ -13,7 +13,7 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
 constexpr auto kStatusMoving = std::chrono::milliseconds(250);
 constexpr auto kStatusIdle = std::chrono::seconds(2);
-constexpr int kMessagesPerCall = 64;   // then the loop looks at the other sockets
+constexpr int kMessagesPerCall = 64;  // then the loop looks at the other sockets
 constexpr std::size_t kMaxFrames = 2;
 
 bool IsIpv6Literal(const Endpoint& endpoint) {
@@ -45,7 +45,9 @@ Receiver::Receiver(Context& context, EventLoop& loop, ReceiverOptions options,
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
 
-Receiver::~Receiver() { Close(); }
+Receiver::~Receiver() {
+  Close();
+}
 
 void Receiver::Connect() {
   data_.emplace(Socket::Sub(context_, ipv6_));
@@ -70,7 +72,8 @@ void Receiver::Close() {
 void Receiver::Remake() {
   events_.OnSilence();
   if (!data_) return;
-  // In a callback of these very sockets nothing may be destroyed under it, so it waits its turn.
+  // In a callback of these very sockets nothing may be destroyed under it, so it waits its
+  // turn.
   loop_.After(Duration(0), [this] {
     if (!data_) return;
     loop_.Remove(data_watch_);
@@ -88,9 +91,13 @@ void Receiver::Send(const control::Message& message) {
   if (control_) (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
 }
 
-void Receiver::SendHello() { Send(options_.hello); }
+void Receiver::SendHello() {
+  Send(options_.hello);
+}
 
-void Receiver::SendRead(const control::Read& read) { Send(read); }
+void Receiver::SendRead(const control::Read& read) {
+  Send(read);
+}
 
 void Receiver::Subscribe(const std::string& stream) {
   if (data_) data_->Subscribe(stream + '\0');
@@ -180,7 +187,8 @@ void Receiver::ReceiveData() {
     bool damaged = false;
     const auto header = CheckBlock(frames_[0].bytes(), payload, stream_, &damaged);
     if (header) {
-      machine_.OnLive(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(), loop_.now());
+      machine_.OnLive(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(),
+                      loop_.now());
     } else if (damaged) {
       machine_.OnDamaged(loop_.now());
     }
@@ -218,20 +226,20 @@ void Receiver::ReceiveControl() {
 }
 
 void Receiver::OnAnswer(const control::Message& message) {
-  std::visit(Overloaded{
-                 [this](const control::Welcome& welcome) { OnWelcome(welcome); },
-                 [this](const control::Done& done) { machine_.OnDone(done, loop_.now()); },
-                 [this](const control::Refused& refused) {
-                   events_.OnFail(kExitRefused, "refused by the publisher: " +
-                                                    Escape(refused.reason));
-                 },
-                 [this](const control::LetGo& let_go) { events_.OnLetGo(Escape(let_go.reason)); },
-                 [this](const control::Error& error) {
-                   machine_.OnError(error.code, error.reason, loop_.now());
-                 },
-                 [this](const auto&) { ++counters_.foreign_messages; },
-             },
-             message);
+  std::visit(
+      Overloaded{
+          [this](const control::Welcome& welcome) { OnWelcome(welcome); },
+          [this](const control::Done& done) { machine_.OnDone(done, loop_.now()); },
+          [this](const control::Refused& refused) {
+            events_.OnFail(kExitRefused, "refused by the publisher: " + Escape(refused.reason));
+          },
+          [this](const control::LetGo& let_go) { events_.OnLetGo(Escape(let_go.reason)); },
+          [this](const control::Error& error) {
+            machine_.OnError(error.code, error.reason, loop_.now());
+          },
+          [this](const auto&) { ++counters_.foreign_messages; },
+      },
+      message);
 }
 
 void Receiver::OnWelcome(const control::Welcome& welcome) {
@@ -256,7 +264,9 @@ void Receiver::OnWelcome(const control::Welcome& welcome) {
 void Receiver::Deliver(const BlockHeader& header, Position from, SharedBytes bytes) {
   events_.OnBytes(header, from, std::move(bytes));
 }
-void Receiver::ReportGap(const Gap& gap) { events_.OnGap(gap); }
+void Receiver::ReportGap(const Gap& gap) {
+  events_.OnGap(gap);
+}
 void Receiver::Begin(const control::Welcome& session, Position position) {
   written_ = said_ = position;
   said_at_ = TimePoint{};

@@ -52,9 +52,9 @@ class Receiver final : private ModeActions {
   Receiver(Context& context, EventLoop& loop, ReceiverOptions options, ReceiverEvents& events);
   ~Receiver() override;
 
-  /// Bytes delivered and not yet written, and the position up to which they were: for pace and for
-  /// the status that the publisher gets. To be called whenever they have changed, but from none of the
-  /// events except OnReceived.
+  /// Bytes delivered and not yet written, and the position up to which they were: for pace and
+  /// for the status that the publisher gets. To be called whenever they have changed, but from
+  /// none of the events except OnReceived.
   void SetProgress(std::uint64_t queued, Position written);
   /// Tells the publisher where this subscriber stands, and that it leaves.
   void SayGoodbye(Position written, bool ended);
@@ -83,8 +83,8 @@ class Receiver final : private ModeActions {
   void ReceiveControl();
   void OnAnswer(const control::Message& message);
   void OnWelcome(const control::Welcome& welcome);
-  std::optional<BlockHeader> CheckBlock(ByteSpan frame, ByteSpan payload, std::string_view topic,
-                                        bool* damaged);
+  std::optional<BlockHeader> CheckBlock(ByteSpan frame, ByteSpan payload,
+                                        std::string_view topic, bool* damaged);
   void SendStatus();
   void Send(const control::Message& message);
   void Tick();
@@ -100,13 +100,13 @@ class Receiver final : private ModeActions {
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId tick_ = 0;
   std::vector<Message> frames_;
-  std::string stream_;          // as the publisher calls it
+  std::string stream_;  // as the publisher calls it
   bool data_connected_ = false;
-  bool ipv6_ = false;           // alternates for names, which may be of either family
-  std::uint64_t window_ = 0;    // bytes after which the publisher wants to hear of progress
+  bool ipv6_ = false;         // alternates for names, which may be of either family
+  std::uint64_t window_ = 0;  // bytes after which the publisher wants to hear of progress
   std::uint64_t queued_ = 0;
   Position written_ = 0;
-  Position said_ = 0;           // position of the last status
+  Position said_ = 0;  // position of the last status
   TimePoint said_at_{};
   ReceiverCounters counters_;
 };

@@ -16,9 +16,9 @@
 namespace pipedup::control {
 
 inline constexpr int kProtocolVersion = 1;
-inline constexpr std::size_t kMaxRequestBytes = 8 * 1024;       ///< subscriber to publisher
-inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;     ///< publisher to subscriber
-inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024; ///< `max` of one read
+inline constexpr std::size_t kMaxRequestBytes = 8 * 1024;        ///< subscriber to publisher
+inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher to subscriber
+inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
@@ -58,7 +58,7 @@ struct Read {
   std::uint64_t request = 0;  ///< chosen by the subscriber, echoed in the answer
   SessionId session = 0;
   ReadFrom from;
-  std::uint64_t max = 0;      ///< bytes; the publisher sends at most this much
+  std::uint64_t max = 0;  ///< bytes; the publisher sends at most this much
   bool operator==(const Read&) const = default;
 };
 
@@ -88,13 +88,13 @@ struct Welcome {
   Position head = 0;
   RecordFormat records = RecordFormat::kLines;
   std::string codec = "none";
-  std::string data;              ///< endpoint of the data socket; empty: as the subscriber was told
-  std::string journal;           ///< directory, for a peer on this machine; empty: none
+  std::string data;     ///< endpoint of the data socket; empty: as the subscriber was told
+  std::string journal;  ///< directory, for a peer on this machine; empty: none
   std::int64_t started_ns = 0;
-  std::int64_t now_ns = 0;       ///< the publisher's clock, for "since"
+  std::int64_t now_ns = 0;  ///< the publisher's clock, for "since"
   bool ended = false;
   std::uint32_t heartbeat_ms = 500;
-  std::uint64_t window = 0;      ///< bytes unconfirmed before the producer waits; 0: never waits
+  std::uint64_t window = 0;  ///< bytes unconfirmed before the producer waits; 0: never waits
   bool operator==(const Welcome&) const = default;
 };
 
@@ -157,8 +157,8 @@ struct Stats {
   bool operator==(const Stats&) const = default;
 };
 
-using Message = std::variant<Hello, Read, Status, StatsRequest, Bye, Welcome, Refused, Done, LetGo,
-                             Error, Stats>;
+using Message = std::variant<Hello, Read, Status, StatsRequest, Bye, Welcome, Refused, Done,
+                             LetGo, Error, Stats>;
 
 /// The JSON of `message`. Text that is not UTF-8 is sent with U+FFFD in place of the bad bytes.
 std::string Encode(const Message& message);
