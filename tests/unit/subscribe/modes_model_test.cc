@@ -438,13 +438,14 @@ class Simulation final : public ModeActions {
   std::uint64_t delivered_ = 0;
 };
 
-/// PIPEDUP_SEED=N runs that one alone.
+/// PIPEDUP_SEED=N runs that one alone, PIPEDUP_SEEDS=N runs as many.
 std::pair<std::uint64_t, std::uint64_t> Seeds() {
   if (const char* one = std::getenv("PIPEDUP_SEED")) {
     const std::uint64_t seed = std::strtoull(one, nullptr, 10);
     return {seed, seed + 1};
   }
-  return {1, 601};
+  const char* many = std::getenv("PIPEDUP_SEEDS");
+  return {1, many == nullptr ? 601 : 1 + std::strtoull(many, nullptr, 10)};
 }
 
 TEST(ModesModel, DeliveredAndReportedLostAreTogetherWhatWasProduced) {
@@ -470,7 +471,7 @@ TEST(ModesModel, DeliveredAndReportedLostAreTogetherWhatWasProduced) {
   EXPECT_GT(lost, kMiB);
   EXPECT_GT(seen.live_gaps, 1000U);
   EXPECT_GT(seen.catch_ups, 500U);
-  EXPECT_GT(seen.remakes, 20U);
+  EXPECT_GT(seen.remakes, 10U);
   EXPECT_GT(seen.duplicate_bytes, kMiB);
 }
 

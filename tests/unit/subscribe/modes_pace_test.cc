@@ -144,6 +144,30 @@ TEST_F(Pace, WaitingBlocksThatTakeTooMuchRoomAreDroppedAndFetchedLater) {
   EXPECT_EQ(actions_.delivered.size(), at);
 }
 
+TEST_F(Pace, WaitingBlocksNeverTakeTheRoomOfTheRangeBeforeThem) {
+  // The consumer takes as much as comes in, so that what is held stays just under the bound.
+  MakeLiveAt(0);
+  std::uint64_t queued = 13 * kMiB;
+  machine_->OnQueued(queued, now_);
+  Position at = kMiB;
+  for (; queued > 0; queued -= kMiB) {
+    Live(at, at + kMiB - 4096);
+    at += kMiB - 4096;
+    machine_->OnQueued(queued - kMiB, now_);
+  }
+  // Now the stream is idle, or has ended, and the consumer has taken everything.
+  actions_.Take();
+  for (int i = 0; i < 100; ++i) {
+    Pass(std::chrono::milliseconds(50));
+    LiveEnd(at);
+    machine_->OnDone({0, control::Done::Outcome::kOk, kSession, 0, 0, at, true}, now_);
+  }
+  EXPECT_GT(actions_.reads.back().max, 0U);
+  bool asked = false;
+  for (const std::string& call : actions_.calls) asked = asked || call.starts_with("read 0 ");
+  EXPECT_TRUE(asked) << "[0, 1 MiB) is missing, and nobody asks for it";
+}
+
 TEST_F(Pace, LooksAgainEvery50MsUntilTheFirstLiveMessage) {
   From(Beginning::Kind::kNow, 0);
   Welcomed(0, 160);

@@ -1,0 +1,85 @@
+// What people type: sizes, durations, endpoints. Whatever is taken is printed in a form that is taken
+// again and means the same.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/endpoint.h"
+#include "base/records.h"
+#include "base/text.h"
+#include "base/units.h"
+
+namespace {
+
+using namespace pipedup;
+
+void Require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void CheckEndpoint(std::string_view text) {
+  std::string why;
+  const auto endpoint = ParseEndpoint(text, &why);
+  Require(endpoint.has_value() == why.empty());
+  if (!endpoint) return;
+  Require(endpoint->port != 65535);
+  Require(endpoint->data() != endpoint->control());
+  const auto again = ParseEndpoint(endpoint->data(), &why);
+  Require(again == endpoint);
+  Require(again->IsLocal() == endpoint->IsLocal());
+}
+
+void CheckUnits(std::string_view text) {
+  if (const auto size = ParseSize(text)) {
+    Require(ParseSize(std::to_string(*size)) == size);
+    Require(ParseSize(FormatSize(*size)).has_value() || *size > (std::uint64_t{1} << 62));
+  }
+  if (const auto duration = ParseDuration(text)) {
+    Require(duration->count() >= 0);
+    Require(ParseDuration(FormatDuration(*duration)).has_value());
+    Require(FormatTime(duration->count()).size() >= 27);
+  }
+}
+
+void CheckText(std::string_view text) {
+  const std::string escaped = Escape(text);
+  Require(std::all_of(escaped.begin(), escaped.end(), [](char c) {
+    return (c >= 0x20 && c < 0x7f) || static_cast<unsigned char>(c) >= 0x80;  // the "…" at the end
+  }));
+  const std::size_t half = text.find(' ');
+  if (half == std::string_view::npos) return;
+  const std::string_view word = text.substr(0, half);
+  const std::string_view candidate = text.substr(half + 1);
+  const std::string_view near = Nearest(word, std::span(&candidate, 1));
+  Require(near.empty() || near == candidate);
+}
+
+void CheckRecords(std::string_view text) {
+  for (const RecordFormat format : {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
+    const ByteSpan bytes = AsBytes(text);
+    const std::uint32_t records = CountRecords(format, bytes);
+    const std::size_t finished = FinishedLength(format, bytes);
+    if (format == RecordFormat::kRaw) {
+      Require(records == 0 && finished == bytes.size());
+      continue;
+    }
+    Require(CountRecords(format, bytes.first(finished)) == records);
+    Require(LengthOfRecords(format, bytes, records) == finished);
+    Require(LengthOfRecords(format, bytes, std::uint64_t{records} + 1) == 0);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = AsText(std::as_bytes(std::span(data, size)));
+  CheckUnits(text);
+  CheckText(text);
+  CheckRecords(text);
+  if (size < 1000) CheckEndpoint(text);
+  return 0;
+}
