@@ -38,7 +38,7 @@ IoResult FromErrno(int error, std::size_t count = 0) {
 }  // namespace
 
 void UniqueFd::Reset() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);  // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): -1 if none
   fd_ = -1;
 }
 

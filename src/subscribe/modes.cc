@@ -286,7 +286,7 @@ void ModeMachine::OnError(const std::string& code, const std::string& reason, Ti
 
 // ---- blocks ----
 
-void ModeMachine::OnReplay(const BlockHeader& header, SharedBytes payload, TimePoint now) {
+void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload, TimePoint now) {
   last_heard_ = last_control_ = last_replay_ = now;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (header.session != session_) {
@@ -310,7 +310,7 @@ void ModeMachine::OnReplay(const BlockHeader& header, SharedBytes payload, TimeP
   }
   if (header.position > position_)
     return;  // the range before it was lost on the way: asked again
-  Take(header, std::move(payload));
+  Take(header, payload);
   if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
   Ask(now);
 }
@@ -335,7 +335,7 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
   if (header.position <= position_) {
     // Also the first live message after a subscription, or the range before it has been
     // fetched.
-    if (header.kind == BlockKind::kData) Take(header, std::move(payload));
+    if (header.kind == BlockKind::kData) Take(header, payload);
     if (state_ == State::kStopped) return;
     if (stash_.empty()) {
       EnterLive();
@@ -372,7 +372,7 @@ void ModeMachine::TakeStash() {
   EnterLive();
   for (Stashed& block : stash) {
     if (state_ != State::kLive) return;  // what was not taken is fetched
-    Take(block.header, std::move(block.payload));
+    Take(block.header, block.payload);
   }
   if (end_) ReachEnd(*end_);
 }
@@ -385,7 +385,7 @@ void ModeMachine::OnDamaged(TimePoint now) {
   Ask(now);
 }
 
-void ModeMachine::Take(const BlockHeader& header, SharedBytes payload) {
+void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
   if (header.end() <= position_) {
     counters_.duplicate_bytes += header.length;
     return;

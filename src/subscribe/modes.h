@@ -89,7 +89,7 @@ class ModeMachine {
   /// A block that passed its checksum, from the data socket or in an answer. `payload` may be
   /// empty.
   void OnLive(const BlockHeader& header, SharedBytes payload, TimePoint now);
-  void OnReplay(const BlockHeader& header, SharedBytes payload, TimePoint now);
+  void OnReplay(const BlockHeader& header, const SharedBytes& payload, TimePoint now);
   /// A live block that did not pass: what it held is missing, nothing else is known.
   void OnDamaged(TimePoint now);
   /// Bytes that were delivered and not written yet, whenever that has changed much.
@@ -129,7 +129,7 @@ class ModeMachine {
   void EnterLive();
   bool RoomToSubscribe() const;
   void StartSession(const control::Welcome& welcome, TimePoint now);
-  void Take(const BlockHeader& header, SharedBytes payload);
+  void Take(const BlockHeader& header, const SharedBytes& payload);
   void TakeStash();
   void Stash(const BlockHeader& header, SharedBytes payload);
   void Lose(Position to, std::string reason);
