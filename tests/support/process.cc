@@ -199,6 +199,11 @@ std::string Process::Read(std::size_t bytes, Duration patience) {
   return got;
 }
 
+UniqueFd Process::TakeOutput() {
+  ::fcntl(output_.get(), F_SETFL, ::fcntl(output_.get(), F_GETFL) & ~O_NONBLOCK);
+  return std::move(output_);
+}
+
 std::string Process::ReadAll(Duration patience) {
   return Read(SIZE_MAX, patience);
 }

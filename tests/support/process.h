@@ -73,7 +73,8 @@ class Process {
   std::string Read(std::size_t bytes, Duration patience = kPatience);
   /// Everything up to the end of the file.
   std::string ReadAll(Duration patience = kPatience);
-  UniqueFd TakeOutput() { return std::move(output_); }
+  /// For another program to read: from now on the test does not. Reads of it block.
+  UniqueFd TakeOutput();
 
   // ---- stderr ----
 

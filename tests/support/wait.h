@@ -11,7 +11,7 @@ using Duration = Clock::duration;
 
 /// How long something may take that a working program does at once. Generous, as it only ever
 /// passes where a test fails.
-inline constexpr Duration kPatience = std::chrono::seconds(60);
+inline constexpr Duration kPatience = std::chrono::seconds(40);
 
 /// Asks until `is_true()` is; false when `patience` was over first.
 template <typename Predicate>
