@@ -85,6 +85,8 @@ class FileActions {
     }
     return UniqueFd();
   }
+  /// What the test itself was started with is nobody else's business.
+  void CloseRest() { ::posix_spawn_file_actions_addclosefrom_np(&actions_, kStderr + 1); }
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
  private:
@@ -120,6 +122,7 @@ Process::Process(const Command& command) {
   input_ = actions.Redirect(STDIN_FILENO, command.input);
   output_ = actions.Redirect(STDOUT_FILENO, command.output);
   errors_ = actions.Redirect(kStderr, Stdio::Pipe());
+  actions.CloseRest();
 
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
