@@ -28,6 +28,7 @@ struct Gap {
   SessionId session = 0;
   Position from = 0;               ///< first byte lost
   Position to = 0;                 ///< first byte after it that is not
+  bool records_known = false;      ///< else the next two say nothing
   std::uint64_t first_record = 0;  ///< records that had ended before the gap
   std::uint64_t records = 0;       ///< records that ended in it
   WallTime after{};                ///< publish time of the last block before it (0: none)

@@ -169,7 +169,7 @@ class SubscribeRun final : private ReceiverEvents {
     const auto ns = [](WallTime time) { return time.time_since_epoch().count(); };
     std::string text = "gap: lost " + std::to_string(gap.bytes()) + " bytes, positions " +
                        std::to_string(gap.from) + " to " + std::to_string(gap.to);
-    if (gap.records > 0) {
+    if (gap.records_known) {
       text += ", " + std::to_string(gap.records) + " records (from number " +
               std::to_string(gap.first_record + 1) + ")";
     }

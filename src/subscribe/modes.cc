@@ -13,8 +13,9 @@ namespace {
 using control::kMaxReadBytes;
 using control::ReadFrom;
 
-constexpr std::uint64_t kNearHead = kMaxReadBytes;  // close enough to subscribe again
-constexpr std::uint64_t kPieceOverhead = 256;       // memory of a message beside its bytes
+constexpr std::uint64_t kNearHead = kMaxReadBytes;   // close enough to subscribe again
+constexpr std::uint64_t kFewestAsked = 1024 * 1024;  // less room is not worth a request
+constexpr std::uint64_t kPieceOverhead = 256;        // memory of a message beside its bytes
 constexpr const char* kRetentionPassed = "retention passed";
 constexpr auto kHelloEvery = std::chrono::seconds(1);
 constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
@@ -84,29 +85,31 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     const SessionId old = session_;
     if (state_ != State::kEnded) GiveUp("the publisher vanished");
     if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
-    StartSession(welcome, now);
+    StartSession(welcome);
     // Nothing of a session that began meanwhile was seen: it is read from its first byte.
     unresolved_.reset();
-    begun_ = aligned_ = true;
-    position_ = 0;
+    aligned_ = true;
+    records_known_ = true;
     actions_.SessionChanged(welcome, old);
-    actions_.Begin(welcome, position_);
+    BeginAt(0);
   } else {
     if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
-    StartSession(welcome, now);
+    StartSession(welcome);
     if (state_ == State::kStopped) return;
   }
   EnterCatchUp();
   Ask(now);
 }
 
-void ModeMachine::StartSession(const control::Welcome& welcome, TimePoint) {
+void ModeMachine::StartSession(const control::Welcome& welcome) {
   welcome_ = welcome;
   session_ = welcome.session;
   known_head_ = welcome.head;
   records_ = 0;
+  records_known_ = false;
   last_time_ns_ = 0;
   end_.reset();
+  unresolved_.reset();
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
@@ -117,14 +120,17 @@ void ModeMachine::StartSession(const control::Welcome& welcome, TimePoint) {
   const bool raw = welcome.records == RecordFormat::kRaw;
   switch (options_.from.kind) {
     case Beginning::Kind::kNow:
-      unresolved_ = raw ? ReadFrom{ReadFrom::Kind::kPosition, welcome.head}
-                        : ReadFrom{ReadFrom::Kind::kLast, 0};
+      if (raw) {
+        position_ = welcome.head;
+      } else {
+        unresolved_ = ReadFrom{ReadFrom::Kind::kLast, 0};
+      }
       break;
     case Beginning::Kind::kStart:
-      unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, welcome.tail};
+      position_ = welcome.tail;
       break;
     case Beginning::Kind::kPosition:
-      unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, options_.from.value};
+      position_ = options_.from.value;
       break;
     case Beginning::Kind::kAgo: {
       const auto now_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(welcome.now_ns, 0));
@@ -164,27 +170,43 @@ void ModeMachine::EnterBridging(TimePoint now) {
 
 void ModeMachine::EnterLive() {
   Enter(State::kLive);
-  for (Asked& asked : asked_) asked.end = 0;  // what is still to come of them is not needed
+  ForgetAsked();
 }
 
 // ---- asking ----
 
+/// What is still to come of the ranges that were asked for.
 std::uint64_t ModeMachine::AskedBytes() const {
-  return asked_.size() * kMaxReadBytes;
+  std::uint64_t bytes = 0;
+  for (const Asked& asked : asked_) {
+    const Position from = std::max(asked.begin, position_);
+    if (!asked.stale && from < asked.end) bytes += asked.end - from;
+  }
+  return bytes;
+}
+
+std::uint64_t ModeMachine::Room() const {
+  const std::uint64_t held = queued_ + stash_bytes_ + AskedBytes();
+  return options_.hold_bytes - std::min(options_.hold_bytes, held);
 }
 
 bool ModeMachine::RoomToSubscribe() const {
   return queued_ <= options_.hold_bytes / 2;
 }
 
-void ModeMachine::SendRead(ReadFrom from, std::uint64_t max, Position end) {
+void ModeMachine::SendRead(ReadFrom from, std::uint64_t max, Position begin) {
   control::Read read;
   read.request = next_request_++;
   read.session = session_;
   read.from = from;
   read.max = max;
-  asked_.push_back({read.request, end});
+  asked_.push_back({read.request, begin, begin + max, false});
   actions_.SendRead(read);
+}
+
+/// The answers will come all the same; what they bring is taken if it fits, and not waited for.
+void ModeMachine::ForgetAsked() {
+  for (Asked& asked : asked_) asked.stale = true;
 }
 
 void ModeMachine::Ping() {
@@ -199,24 +221,30 @@ void ModeMachine::Ping() {
 void ModeMachine::Ask(TimePoint now) {
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (unresolved_) {
-    if (asked_.empty()) {
-      last_replay_ = now;
-      SendRead(*unresolved_, kMaxReadBytes, 0);
-    }
+    if (!asked_.empty() || Room() < kMaxReadBytes) return;
+    last_replay_ = now;
+    SendRead(*unresolved_, kMaxReadBytes, position_);
     return;
   }
-  const Position target = stash_.empty() ? known_head_ : stash_.front().header.position;
-  while (asked_.size() < control::kMaxReadsOutstanding &&
-         queued_ + stash_bytes_ + AskedBytes() + kMaxReadBytes <= options_.hold_bytes) {
-    const Position next = asked_.empty() ? position_ : std::max(position_, asked_.back().end);
+  while (asked_.size() < control::kMaxReadsOutstanding) {
+    Position next = position_;
+    bool waiting = false;
+    for (const Asked& asked : asked_) {
+      if (asked.stale) continue;
+      next = std::max(next, asked.end);
+      waiting = true;
+    }
+    const Position target = stash_.empty() ? known_head_ : stash_.front().header.position;
     // At the head there is nothing to ask for, but once: the answer leads to BRIDGING, or says
     // that this is the end.
-    const bool look = asked_.empty() && state_ == State::kCatchUp && RoomToSubscribe();
-    if (next >= target && !look) break;
+    const bool look = !waiting && state_ == State::kCatchUp && RoomToSubscribe();
+    if (next >= target && !look) return;
+    const std::uint64_t wanted =
+        next < target ? std::min<std::uint64_t>(kMaxReadBytes, target - next) : kFewestAsked;
+    const std::uint64_t room = Room();
+    if (room < std::min(wanted, kFewestAsked)) return;
     if (asked_.empty()) last_replay_ = now;
-    const std::uint64_t max =
-        next < target ? std::min<std::uint64_t>(kMaxReadBytes, target - next) : kMaxReadBytes;
-    SendRead({ReadFrom::Kind::kPosition, next}, max, next + max);
+    SendRead({ReadFrom::Kind::kPosition, next}, std::min(wanted, room), next);
   }
 }
 
@@ -227,47 +255,57 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
     actions_.SendHello();  // the welcome decides
     return;
   }
+  if (done.session != session_) return;
   known_head_ = std::max(known_head_, done.head);
-  if (done.request == 0) return;
-  const auto asked = std::find_if(asked_.begin(), asked_.end(),
-                                  [&](const Asked& a) { return a.request == done.request; });
-  if (asked == asked_.end()) return;        // asked before a restart of this machine's counting
-  asked_.erase(asked_.begin(), asked + 1);  // answers come in order: earlier ones were lost
+  const auto found = std::find_if(asked_.begin(), asked_.end(), [&](const Asked& asked) {
+    return asked.request == done.request;
+  });
+  const bool expected = found != asked_.end() && !found->stale;
+  // Answers come in order: earlier ones were lost.
+  if (found != asked_.end()) asked_.erase(asked_.begin(), found + 1);
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
-
-  if (done.outcome == control::Done::Outcome::kGone) {
-    if (unresolved_) {
-      // "start" means the oldest there is, whichever that is by now.
-      if (options_.from.kind == Beginning::Kind::kPosition) {
-        begun_ = true;
-        position_ = options_.from.value;
-        unresolved_.reset();
-        actions_.Begin(welcome_, position_);
-        Lose(done.tail, kRetentionPassed);
-      } else {
-        unresolved_ = ReadFrom{ReadFrom::Kind::kPosition, done.tail};
-      }
-    } else if (done.tail > position_) {
-      Lose(done.tail, kRetentionPassed);
+  if (expected) {
+    if (done.outcome == control::Done::Outcome::kGone) {
+      OnGone(done.tail);
+    } else if (unresolved_) {
+      // Nothing is there yet to be read from where it begins. Should that turn out to be inside
+      // a record, the beginning moves to the next one.
+      unresolved_.reset();
+      BeginAt(done.next);
+    } else if (done.next > position_ && position_ < known_head_) {
+      ForgetAsked();  // a part of the answer did not arrive: it is asked for first
+    } else if (!begun_ && aligned_ == false && done.next == position_) {
+      BeginAt(position_);
     }
-    Ask(now);
+    if (end_) ReachEnd(*end_);
+    const bool near = known_head_ - std::min(known_head_, position_) <= kNearHead;
+    if (state_ == State::kCatchUp && near && RoomToSubscribe()) EnterBridging(now);
+  }
+  Ask(now);
+}
+
+// What was asked for is no longer kept: the oldest that is, is at `tail`.
+void ModeMachine::OnGone(Position tail) {
+  ForgetAsked();
+  if (unresolved_) {
+    unresolved_.reset();
+    position_ = tail;
     return;
   }
-  if (unresolved_) {
-    // Nothing is there yet to be read from where it begins. Should that turn out to be inside
-    // a record, the beginning moves to the next one.
-    position_ = done.next;
-    unresolved_.reset();
-    begun_ = true;
-    actions_.Begin(welcome_, position_);
+  if (tail <= position_) return;
+  if (!begun_ && options_.from.kind == Beginning::Kind::kPosition &&
+      position_ == options_.from.value) {
+    BeginAt(position_);  // it was asked for by its position, so it counts as lost
   }
-  if (end_) {
-    ReachEnd(*end_);
-    if (state_ == State::kEnded) return;
-  }
-  const bool near = known_head_ - std::min(known_head_, position_) <= kNearHead;
-  if (state_ == State::kCatchUp && near && RoomToSubscribe()) EnterBridging(now);
-  Ask(now);
+  const bool have = !stash_.empty() && stash_.front().header.position <= tail;
+  Lose(have ? stash_.front().header.position : tail, kRetentionPassed);
+  if (have) TakeStash();
+}
+
+void ModeMachine::BeginAt(Position position) {
+  begun_ = true;
+  position_ = position;
+  actions_.Begin(welcome_, position);
 }
 
 void ModeMachine::OnError(const std::string& code, const std::string& reason, TimePoint now) {
@@ -286,7 +324,8 @@ void ModeMachine::OnError(const std::string& code, const std::string& reason, Ti
 
 // ---- blocks ----
 
-void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload, TimePoint now) {
+void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload,
+                           TimePoint now) {
   last_heard_ = last_control_ = last_replay_ = now;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (header.session != session_) {
@@ -294,19 +333,18 @@ void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload
     return;
   }
   if (header.kind == BlockKind::kEndOfStream) {
-    end_ = header;
-    known_head_ = std::max(known_head_, header.position);
-    if (!unresolved_) ReachEnd(header);
+    NoteEnd(header);
+    if (end_ && !unresolved_) ReachEnd(*end_);
     return;
   }
   if (header.kind != BlockKind::kData) return;
   if (unresolved_) {
     position_ = header.position;
-    if (options_.from.kind == Beginning::Kind::kPosition) {
-      position_ = std::max(position_, options_.from.value);
-    }
-    records_ = header.records_before;
     unresolved_.reset();
+    if (!asked_.empty()) {
+      asked_.front().begin = position_;
+      asked_.front().end = position_ + kMaxReadBytes;
+    }
   }
   if (header.position > position_)
     return;  // the range before it was lost on the way: asked again
@@ -330,7 +368,11 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
   if (unresolved_) return;
   const Position reached = header.kind == BlockKind::kData ? header.end() : header.position;
   known_head_ = std::max(known_head_, reached);
-  if (header.kind == BlockKind::kEndOfStream) end_ = header;
+  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header);
+  if (header.kind == BlockKind::kHead && header.position == position_) {
+    records_ = header.records_before;
+    records_known_ = true;
+  }
 
   if (header.position <= position_) {
     // Also the first live message after a subscription, or the range before it has been
@@ -351,14 +393,22 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
   Ask(now);
 }
 
+// An end before what has been delivered is a lie, or damage that a checksum did not show.
+void ModeMachine::NoteEnd(const BlockHeader& end) {
+  if (begun_ && end.position < position_) return;
+  end_ = end;
+  known_head_ = std::max(known_head_, end.position);
+}
+
 void ModeMachine::Stash(const BlockHeader& header, SharedBytes payload) {
   const bool follows = !stash_.empty() && stash_.back().header.end() == header.position;
   if (!stash_.empty() && !follows) {
     stash_.clear();  // a hole: everything before this block is fetched
     stash_bytes_ = 0;
   }
+  // Room for at least a part of the range before it must stay, or nobody ever fetches that.
   const std::uint64_t held = header.length + kPieceOverhead;
-  if (queued_ + stash_bytes_ + held + AskedBytes() > options_.hold_bytes) {
+  if (Room() < held + kFewestAsked) {
     EnterCatchUp();
     return;
   }
@@ -394,16 +444,18 @@ void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
   counters_.duplicate_bytes += skip;
   if (!aligned_) {
     // A new reader begins where a record does.
-    const bool at_boundary = skip == 0
-                                 ? header.begins_record
-                                 : welcome_.records == RecordFormat::kRaw ||
-                                       payload.bytes[skip - 1] == Delimiter(welcome_.records);
+    const bool at_boundary =
+        welcome_.records == RecordFormat::kRaw ||
+        (skip == 0 ? header.begins_record
+                   : payload.bytes[skip - 1] == Delimiter(welcome_.records));
     if (!at_boundary) {
       const std::size_t partial =
           LengthOfRecords(welcome_.records, payload.bytes.subspan(skip), 1);
       if (partial == 0) {
+        begun_ = false;  // what was taken for the beginning is inside a record
         position_ = header.end();
         records_ = header.records_before + header.records;
+        records_known_ = true;
         return;
       }
       skip += partial;
@@ -411,13 +463,11 @@ void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
     aligned_ = true;
     begun_ = begun_ && header.position + skip == position_;
   }
-  if (!begun_) {
-    begun_ = true;
-    actions_.Begin(welcome_, header.position + skip);
-  }
+  if (!begun_) BeginAt(header.position + skip);
   ClosePendingGap(&header);
   position_ = header.end();
   records_ = header.records_before + header.records;
+  records_known_ = true;
   last_time_ns_ = header.time_ns;
   if (skip == header.length) return;
   ++counters_.blocks;
@@ -437,7 +487,7 @@ void ModeMachine::Lose(Position to, std::string reason) {
     pending_gap_ = Gap{};
     pending_gap_->session = session_;
     pending_gap_->from = position_;
-    pending_gap_->first_record = records_;
+    pending_gap_->first_record = records_known_ ? records_ : 0;
     pending_gap_->after = WallTime(std::chrono::nanoseconds(last_time_ns_));
     pending_gap_->reason = std::move(reason);
   }
@@ -449,7 +499,10 @@ void ModeMachine::ClosePendingGap(const BlockHeader* next) {
   if (!pending_gap_) return;
   Gap gap = *std::exchange(pending_gap_, std::nullopt);
   if (next != nullptr) {
-    gap.records = next->records_before - std::min(next->records_before, gap.first_record);
+    if (records_known_) {
+      gap.records_known = true;
+      gap.records = next->records_before - std::min(next->records_before, gap.first_record);
+    }
     gap.before = WallTime(std::chrono::nanoseconds(next->time_ns));
   }
   ++counters_.gaps;
@@ -470,10 +523,7 @@ void ModeMachine::GiveUp(const std::string& reason) {
 void ModeMachine::ReachEnd(const BlockHeader& end) {
   if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
   ClosePendingGap(&end);
-  if (!begun_) {
-    begun_ = true;
-    actions_.Begin(welcome_, position_);
-  }
+  if (!begun_) BeginAt(end.position);
   if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
   asked_.clear();
   Enter(State::kEnded);
@@ -514,13 +564,12 @@ void ModeMachine::OnTick(TimePoint now) {
   if (!asked_.empty() && now - last_replay_ >= kAskAgain) {
     asked_.clear();  // the answer was lost; asking again is harmless
   }
-  if (asked_.empty() && state_ == State::kBridging && stash_.empty() &&
-      position_ >= known_head_ && now - last_replay_ >= kBridgeEvery) {
+  if (state_ == State::kBridging && stash_.empty() && position_ >= known_head_ &&
+      now - last_ping_ >= kBridgeEvery) {
     // Subscribed, and at the head as far as it is known: look again until the first live
     // message.
-    last_replay_ = now;
-    SendRead({ReadFrom::Kind::kPosition, position_}, kMaxReadBytes, position_ + kMaxReadBytes);
-    return;
+    last_ping_ = now;
+    Ping();
   }
   Ask(now);
 }

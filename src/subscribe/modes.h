@@ -120,7 +120,9 @@ class ModeMachine {
   };
   struct Asked {
     std::uint64_t request = 0;
-    Position end = 0;  ///< position after the asked range, as far as it is known
+    Position begin = 0;
+    Position end = 0;
+    bool stale = false;  ///< still to be answered, and not needed any more
   };
 
   void Enter(State state);
@@ -128,18 +130,23 @@ class ModeMachine {
   void EnterBridging(TimePoint now);
   void EnterLive();
   bool RoomToSubscribe() const;
-  void StartSession(const control::Welcome& welcome, TimePoint now);
+  void StartSession(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);
   void TakeStash();
   void Stash(const BlockHeader& header, SharedBytes payload);
   void Lose(Position to, std::string reason);
   void ClosePendingGap(const BlockHeader* next);
+  void NoteEnd(const BlockHeader& end);
   void ReachEnd(const BlockHeader& end);
   void Ask(TimePoint now);
-  void SendRead(control::ReadFrom from, std::uint64_t max, Position end);
+  void SendRead(control::ReadFrom from, std::uint64_t max, Position begin);
+  void ForgetAsked();
+  void OnGone(Position tail);
+  void BeginAt(Position position);
   void Ping();
   bool Subscribed() const { return state_ == State::kBridging || state_ == State::kLive; }
   std::uint64_t AskedBytes() const;
+  std::uint64_t Room() const;
 
   const ModeOptions options_;
   ModeActions& actions_;
@@ -148,11 +155,13 @@ class ModeMachine {
   // The session that is read.
   SessionId session_ = 0;
   control::Welcome welcome_;
-  std::optional<control::ReadFrom> unresolved_;  // where to begin, not yet a position
-  bool begun_ = false;                           // position_ is where the next byte belongs
+  std::optional<control::ReadFrom>
+      unresolved_;        // where to begin, when only the publisher knows
+  bool begun_ = false;    // position_ is where the next byte belongs
   bool aligned_ = false;  // position_ is where a record begins, or was once
   Position position_ = 0;
   std::uint64_t records_ = 0;      // that ended before position_
+  bool records_known_ = false;     // else nothing has told yet
   std::int64_t last_time_ns_ = 0;  // publish time of the last block taken
   Position known_head_ = 0;
   std::optional<BlockHeader> end_;  // of the stream, once announced

@@ -150,8 +150,14 @@ TEST_F(Sessions, WithFollowWhatANewOneNoLongerKeepsIsAGap) {
   machine_->OnWelcome(WelcomeTo(320, 640, 8), now_);
   answered_ = actions_.reads.size() - 2;  // two ranges may have been asked for
   while (actions_.reads[answered_].session != 8) ++answered_;
-  Gone(0, 320, 640);
   actions_.gaps.clear();
+  control::Done gone;
+  gone.request = actions_.reads[answered_].request;
+  gone.outcome = control::Done::Outcome::kGone;
+  gone.session = 8;
+  gone.tail = 320;
+  gone.head = 640;
+  machine_->OnDone(gone, now_);
   machine_->OnReplay(Data(320, 640, 8), Payload(320, 640), now_);
   ASSERT_EQ(actions_.gaps.size(), 1U);
   EXPECT_EQ(actions_.gaps[0].session, 8U);
@@ -268,8 +274,9 @@ TEST_F(Silence, AfterRemakingTheRangesAskedBeforeAreForgotten) {
   actions_.Take();
   machine_->OnConnect(now_);
   Welcomed(0, 40 * kMiB);
-  const Calls calls = actions_.Take();
-  EXPECT_EQ(calls.back(), "read 0 max 4194304");
+  EXPECT_EQ(actions_.Take(),
+            (Calls{"mode joining", "hello", "mode catch-up", "read 0 max 4194304",
+                   "read 4194304 max 4194304"}));
 }
 
 TEST_F(Silence, LastHeardIsWhenTheLastMessageCame) {

@@ -48,14 +48,14 @@ TEST_F(Joining, NowOfARawStreamBeginsAtTheHead) {
   From(Kind::kNow, 0);
   actions_.Take();
   machine_->OnWelcome(WelcomeTo(0, 1003, kSession, RecordFormat::kRaw), now_);
-  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 1003 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 1003 max 1048576"}));
 }
 
 TEST_F(Joining, StartAsksForTheTail) {
   From(Kind::kStart, 0);
   actions_.Take();
   Welcomed(320, 1600);
-  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 320 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 320 max 1280"}));
   Replay(320, 1600);
   EXPECT_EQ(actions_.TakeFirst(), "begin 320");
 }
@@ -65,7 +65,7 @@ TEST_F(Joining, StartFollowsATailThatMovesWhileItIsAsked) {
   Welcomed(320, 1600);
   actions_.Take();
   Gone(320, 480, 1600);
-  EXPECT_EQ(actions_.Take(), (Calls{"read 480 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"subscribe demo", "read 480 max 1120"}));
   Replay(480, 1600);
   EXPECT_EQ(actions_.Take(), (Calls{"begin 480", "deliver 480-1600"}));
   EXPECT_TRUE(actions_.gaps.empty());
@@ -75,7 +75,7 @@ TEST_F(Joining, PositionBeginsThereIfARecordBeginsThere) {
   From(Kind::kPosition, 480);
   actions_.Take();
   Welcomed(0, 1600);
-  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 480 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 480 max 1120"}));
   Replay(480, 1600);
   EXPECT_EQ(actions_.Take(), (Calls{"begin 480", "deliver 480-1600"}));
 }
@@ -102,8 +102,8 @@ TEST_F(Joining, PositionThatIsNoLongerKeptIsAGapFromThere) {
   actions_.Take();
   Gone(480, 800, 1600);
   Replay(800, 1600);
-  EXPECT_EQ(actions_.Take(), (Calls{"begin 480", "read 800 max 800", "gap 480-800",
-                                    "deliver 800-1600"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"begin 480", "subscribe demo", "read 800 max 800",
+                                    "gap 480-800", "deliver 800-1600"}));
 }
 
 TEST_F(Joining, PositionIsNeverMovedForwardSilently) {

@@ -90,7 +90,9 @@ TEST_F(LiveMode, ADamagedBlockIsFetched) {
   machine_->OnDamaged(now_);
   EXPECT_EQ(machine_->state(), State::kBridging);
   Pass(std::chrono::milliseconds(50));
-  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 160 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "ping"}));
+  machine_->OnDone({0, control::Done::Outcome::kOk, kSession, 160, 0, 320, false}, now_);
+  EXPECT_EQ(actions_.Take(), (Calls{"read 160 max 160"}));
   Replay(160, 320);
   Done(320, 0, 320);
   Live(320, 480);

@@ -337,9 +337,8 @@ class Simulation final : public ModeActions {
     ASSERT_LE(gap.to, of.bytes.size()) << "never published; " << Where();
     ASSERT_FALSE(gap.reason.empty());
     const std::uint64_t first = of.RecordsBefore(gap.from);
-    const bool block_behind = gap.before.time_since_epoch().count() != 0;
-    if (gap.first_record != first ||
-        (block_behind && gap.records != of.RecordsBefore(gap.to) - first)) {
+    if (gap.records_known &&
+        (gap.first_record != first || gap.records != of.RecordsBefore(gap.to) - first)) {
       ++wrong_records_;
     }
     something_came_ = true;
@@ -472,7 +471,7 @@ TEST(ModesModel, DeliveredAndReportedLostAreTogetherWhatWasProduced) {
   EXPECT_GT(seen.live_gaps, 1000U);
   EXPECT_GT(seen.catch_ups, 500U);
   EXPECT_GT(seen.remakes, 10U);
-  EXPECT_GT(seen.duplicate_bytes, kMiB);
+  EXPECT_GT(seen.duplicate_bytes, kMiB / 8);
 }
 
 TEST(ModesModel, GapsTellTheirRecordsExactly) {

@@ -19,9 +19,9 @@ class Pace : public MachineTest {
   }
 };
 
-TEST_F(Pace, TheBeginningIsAskedForAloneAndThenTwoRangesAreUnderWay) {
+TEST_F(Pace, TwoRangesAreUnderWayAndNeverMore) {
   MakeCatchUp(40 * kMiB);
-  ASSERT_EQ(actions_.reads.size(), 1U) << "what comes next is not known yet";
+  ASSERT_EQ(actions_.reads.size(), 2U);
   ReplayRange(0, 4 * kMiB);
   ASSERT_EQ(actions_.reads.size(), 2U);
   Done(4 * kMiB, 0, 40 * kMiB);
@@ -44,13 +44,17 @@ TEST_F(Pace, NeverAsksForMoreThanThereIsRoomFor) {
   MakeCatchUp(40 * kMiB, Holding(10 * kMiB));
   ReplayRange(0, 4 * kMiB);
   machine_->OnQueued(4 * kMiB, now_);
-  ASSERT_EQ(actions_.reads.size(), 2U);  // 4 held + 4 asked + 4 would be too much
+  ASSERT_EQ(actions_.reads.size(), 2U);
+  // 4 are held and 4 are on their way: there is room for 2 of the 4 that could be asked for.
   Done(4 * kMiB, 0, 40 * kMiB);
-  const std::size_t asked = actions_.reads.size();
-  machine_->OnQueued(7 * kMiB, now_);
-  EXPECT_EQ(actions_.reads.size(), asked);
+  ASSERT_EQ(actions_.reads.size(), 3U);
+  EXPECT_EQ(actions_.reads[2].max, 2 * kMiB);
+  ReplayRange(4 * kMiB, 8 * kMiB);
+  machine_->OnQueued(8 * kMiB, now_);
+  Done(8 * kMiB, 0, 40 * kMiB);
+  EXPECT_EQ(actions_.reads.size(), 3U) << "8 held and 2 on their way are all there is room for";
   machine_->OnQueued(2 * kMiB, now_);
-  EXPECT_EQ(actions_.reads.size(), asked + 1);
+  EXPECT_EQ(actions_.reads.size(), 4U);
 }
 
 TEST_F(Pace, ALookAtTheHeadKeepsToTheBoundAsWell) {
@@ -105,7 +109,7 @@ TEST_F(Pace, ASlowConsumerLeavesTheLiveStreamAndComesBackWhenItHasCaughtUp) {
   actions_.Take();
 
   machine_->OnQueued(kMiB, now_);  // it took nearly everything
-  EXPECT_EQ(actions_.Take(), (Calls{"read " + std::to_string(at) + " max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"read " + std::to_string(at) + " max 1048576"}));
   Replay(at, at + kMiB);
   Done(at + kMiB, 0, at + kMiB);
   EXPECT_TRUE(actions_.Called("subscribe demo"));
@@ -174,12 +178,14 @@ TEST_F(Pace, LooksAgainEvery50MsUntilTheFirstLiveMessage) {
   Done(160, 0, 160);
   actions_.Take();
   Pass(std::chrono::milliseconds(50));
-  EXPECT_EQ(actions_.Take(), (Calls{"read 160 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"ping"}));
+  machine_->OnDone({0, control::Done::Outcome::kOk, kSession, 160, 0, 320, false}, now_);
+  EXPECT_EQ(actions_.Take(), (Calls{"read 160 max 160"}));
   Replay(160, 320);
   Done(320, 0, 320);
   EXPECT_EQ(actions_.Take(), (Calls{"deliver 160-320"}));
   Pass(std::chrono::milliseconds(50));
-  EXPECT_EQ(actions_.Take(), (Calls{"read 320 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"ping"}));
 }
 
 TEST_F(Pace, AReadThatTheServerRefusesIsAskedAgainLater) {
