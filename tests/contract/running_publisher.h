@@ -1,0 +1,198 @@
+// A Publisher with a journal and a loop, in a thread of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "journal/journal.h"
+#include "os/process.h"
+#include "os/waker.h"
+#include "publish/publisher.h"
+#include "support/wait.h"
+
+namespace pipedup {
+
+inline constexpr SessionId kSession = 0x1f2e3d4c5b6a7988;
+inline constexpr std::uint64_t kMiB = 1024 * 1024;
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    path_ = RuntimeDirectories().front() + "/pipedup-test-XXXXXX";
+    if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << path_;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// An event loop in a thread; Do runs something in it and waits for the outcome.
+class LoopThread {
+ public:
+  LoopThread() {
+    loop_.OnReadable(waker_.fd(), [this] {
+      waker_.Clear();
+      RunJobs();
+    });
+    thread_ = std::thread([this] { loop_.Run(); });
+  }
+  ~LoopThread() { Join(); }
+  LoopThread(const LoopThread&) = delete;
+  LoopThread& operator=(const LoopThread&) = delete;
+
+  void Do(const std::function<void()>& job) {
+    std::unique_lock lock(mutex_);
+    bool done = false;
+    jobs_.push_back([&] {
+      job();
+      const std::lock_guard inner(mutex_);
+      done = true;
+      finished_.notify_all();
+    });
+    waker_.Wake();
+    finished_.wait(lock, [&] { return done; });
+  }
+  EventLoop& loop() { return loop_; }
+
+ private:
+  void RunJobs() {
+    while (true) {
+      std::function<void()> job;
+      {
+        const std::lock_guard lock(mutex_);
+        if (jobs_.empty()) return;
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      }
+      job();
+    }
+  }
+  void Join() {
+    Do([this] { loop_.Stop(); });
+    thread_.join();
+  }
+
+  EventLoop loop_;
+  Waker waker_;
+  std::mutex mutex_;
+  std::condition_variable finished_;
+  std::deque<std::function<void()>> jobs_;
+  std::thread thread_;
+};
+
+/// What a publisher has told its owner.
+struct PublisherLog {
+  std::vector<std::string> joined;
+  std::vector<std::pair<std::string, bool>> left;  ///< id, vanished
+  std::size_t ready = 0;
+  std::string waits_for;   ///< id, "" while the producer may go on
+  int holds = 0;
+  std::vector<std::string> let_go;
+  int remade = 0;
+  std::optional<std::vector<std::string>> finished;
+};
+
+class RunningPublisher final : private PublisherEvents {
+ public:
+  /// `endpoint` is tcp on any port, or an ipc path.
+  RunningPublisher(const Endpoint& endpoint, PublisherOptions options,
+                   RecordFormat records = RecordFormat::kLines) {
+    options.stream = "demo";
+    options.endpoints = {endpoint};
+    JournalOptions journal;
+    journal.directory = directory_.path();
+    journal.session = kSession;
+    journal.records = records;
+    journal.retain_bytes = options.retain_bytes;
+    journal.wall_clock = WallNow;
+    journal.warn = [](const std::string& text) { ADD_FAILURE() << text; };
+    thread_.Do([&] {
+      journal_.emplace(std::move(journal));
+      PublisherEvents& events = *this;
+      publisher_.emplace(context_, thread_.loop(), *journal_, std::move(options), events);
+      bound_ = publisher_->endpoints().front();
+    });
+  }
+  ~RunningPublisher() override {
+    thread_.Do([this] {
+      publisher_.reset();
+      journal_.reset();
+    });
+  }
+
+  const Endpoint& endpoint() const { return bound_; }
+
+  void Publish(std::string_view text) {
+    thread_.Do([&] {
+      journal_->Append(AsBytes(text));
+      journal_->PublishAll();
+    });
+  }
+  void End(std::uint32_t exit_status) {
+    thread_.Do([&] { publisher_->End(exit_status); });
+  }
+  PublisherLog log() {
+    PublisherLog copy;
+    thread_.Do([&] { copy = log_; });
+    return copy;
+  }
+  template <typename Predicate>
+  [[nodiscard]] bool Eventually(Predicate is_true) {
+    return test::Eventually([&] { return is_true(log()); });
+  }
+  Position head() {
+    Position at = 0;
+    thread_.Do([&] { at = journal_->head(); });
+    return at;
+  }
+  Position tail() {
+    Position at = 0;
+    thread_.Do([&] { at = journal_->tail(); });
+    return at;
+  }
+
+ private:
+  void OnJoined(const Member& member) override { log_.joined.push_back(member.id); }
+  void OnLeft(const Member& member, bool vanished) override {
+    log_.left.emplace_back(member.id, vanished);
+  }
+  void OnReady(std::size_t count) override { log_.ready = count; }
+  void OnHold(const Member* waits_for) override {
+    log_.waits_for = waits_for == nullptr ? "" : waits_for->id;
+    if (waits_for != nullptr) ++log_.holds;
+  }
+  void OnLetGo(const Member& member) override { log_.let_go.push_back(member.id); }
+  void OnRemade(std::uint64_t) override { ++log_.remade; }
+  void OnFinished(const std::vector<std::string>& unconfirmed) override {
+    log_.finished = unconfirmed;
+  }
+
+  TemporaryDirectory directory_;
+  Context context_;
+  LoopThread thread_;
+  std::optional<Journal> journal_;
+  std::optional<Publisher> publisher_;
+  Endpoint bound_;
+  PublisherLog log_;  // of the loop's thread
+};
+
+}  // namespace pipedup
