@@ -40,7 +40,7 @@ TEST(End, CountStopsAfterExactlyThatManyRecords) {
       MakeLines('a', 5) + std::string(3 * kMiB, 'r') + "\n" + MakeRecords(1, kMiB);
   Publisher publisher(directory);
   std::vector<std::pair<std::size_t, std::unique_ptr<Subscriber>>> subscribers;
-  for (const std::size_t count : {1, 5, 6, 7, 1000}) {
+  for (const std::size_t count : {1u, 5u, 6u, 7u, 1000u}) {
     subscribers.emplace_back(count,
                              std::make_unique<Subscriber>(
                                  directory, publisher.endpoint(),

@@ -240,6 +240,39 @@ TEST(Joining, ASubscriberMayStartBeforeItsPublisher) {
   }
 }
 
+TEST_F(JoiningTest, FromAPositionThatIsStillToComeBeginsThere) {
+  Publish(MakeLines('a', 10));
+  auto subscriber = Join({"--from", "100000"});
+  ASSERT_TRUE(subscriber->WaitForEvent("mode"));
+  ASSERT_TRUE(publisher_->WaitForJoined(2));
+  PublishMore(MakeRecords(40, kMiB));
+  publisher_->CloseInput();
+  ExpectAllFrom(NextRecord(produced_, 100'000), *subscriber);
+}
+
+TEST(Joining, OnePublisherMayBindSeveralEndpoints) {
+  const TempDir directory;
+  const std::string ipc = "ipc://" + directory / "s";
+  Publisher publisher(directory, {"--bind", "tcp://127.0.0.1:0", "--bind", "tcp://[::1]:0",
+                                  "--bind", ipc, "--wait-subs", "3"});
+  std::string ipv6;
+  ASSERT_TRUE(publisher.WaitForEvent("listening", [&](const Json& event) {
+    ipv6 = event.at("endpoint");
+    return ipv6.starts_with("tcp://[");
+  }));
+  std::vector<std::unique_ptr<Subscriber>> subscribers;
+  for (const std::string& endpoint : {publisher.endpoint(), ipv6, ipc}) {
+    subscribers.push_back(std::make_unique<Subscriber>(directory, endpoint));
+  }
+  const std::string bytes = MakeRecords(41, 2 * kMiB);
+  ASSERT_TRUE(publisher.WriteAndEnd(bytes));
+  for (auto& subscriber : subscribers) {
+    ASSERT_EQ(0, subscriber->Wait()) << subscriber->log();
+    EXPECT_EQ("", CheckEquation({.produced = bytes}, subscriber->account()));
+  }
+  EXPECT_EQ(0, publisher.Wait());
+}
+
 TEST(Joining, AStreamMayBeAskedForByItsName) {
   const TempDir directory;
   Publisher publisher(directory, {"--stream", "web.errors", "--wait-subs", "1"});

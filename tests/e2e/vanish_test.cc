@@ -166,6 +166,51 @@ TEST_F(VanishTest, WithFollowEverySessionLeavesARightPrefix) {
   EXPECT_EQ(kSessions - 1u, subscriber->events("session").size());
 }
 
+TEST_F(VanishTest, WhatWasKnownAndNotDeliveredIsReportedLost) {
+  const std::string bytes = MakeRecords(2, 48 * 1024 * 1024);
+  Start({"--wait-subs", "1"});
+  Subscriber subscriber(endpoint_, {"--give-up", "1s"}, Stdio::Pipe());
+  ASSERT_TRUE(publisher_->Write(bytes));
+  // It holds 16 MiB. Whatever it delivers behind them it has asked for, and has been told then
+  // how much there is.
+  constexpr std::size_t kAsked = 24 * 1024 * 1024;
+  std::string delivered = subscriber.Read(kAsked);
+  ASSERT_EQ(kAsked, delivered.size()) << subscriber.log();
+  Kill();
+  delivered += subscriber.ReadAll();
+  ASSERT_EQ(4, subscriber.Wait()) << subscriber.log();
+  const Account account = subscriber.account(std::move(delivered));
+  EXPECT_EQ("", CheckEquation({.produced = bytes, .until = kUntilAnyByte}, account))
+      << subscriber.log();
+  ASSERT_EQ(1u, account.gaps.size()) << subscriber.log();
+  EXPECT_EQ(account.position, account.gaps[0].to);
+}
+
+TEST_F(VanishTest, WithFollowWhatRetentionPassedOfTheNextSessionIsAGap) {
+  Start({"--wait-subs", "1"});
+  Subscriber subscriber(directory_, endpoint_, {"--follow"});
+  ASSERT_TRUE(publisher_->Write("old\n"));
+  ASSERT_TRUE(subscriber.WaitForBytes(4));
+  subscriber.Signal(SIGSTOP);
+  Kill();
+  const std::string bytes = MakeRecords(3, 12 * 1024 * 1024);
+  Start({"--retain", "1MiB"});
+  ASSERT_TRUE(publisher_->Write(bytes));
+  subscriber.Signal(SIGCONT);
+  ASSERT_TRUE(publisher_->WaitForJoined(1)) << subscriber.log();
+  publisher_->CloseInput();
+  EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
+  ASSERT_TRUE(subscriber.WaitForEvent("end"));
+  subscriber.Signal(SIGTERM);
+  ASSERT_EQ(143, subscriber.Wait());
+  Account account = subscriber.account(subscriber.delivered().substr(4));
+  account.received_bytes -= 4;
+  EXPECT_EQ(0u, account.begin);
+  ASSERT_FALSE(account.gaps.empty()) << subscriber.log();
+  EXPECT_EQ(publisher_->session(), account.gaps[0].session);
+  EXPECT_EQ("", CheckEquation({.produced = bytes}, account)) << subscriber.log();
+}
+
 TEST_F(VanishTest, NeverReachedIsStatusFour) {
   Subscriber subscriber(directory_, endpoint_, {"--give-up", "500ms"});
   EXPECT_EQ(4, subscriber.Wait()) << subscriber.log();
