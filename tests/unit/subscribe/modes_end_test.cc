@@ -182,6 +182,15 @@ TEST_F(Sessions, WithFollowTheNextOneIsAwaitedAfterTheEnd) {
   EXPECT_TRUE(actions_.gaps.empty());
 }
 
+TEST_F(Sessions, WithFollowLastConcernsTheFirstSessionOnly) {
+  ModeOptions options = Following();
+  options.from = {Beginning::Kind::kLast, 10};
+  MakeLiveAt(160, options);
+  machine_->OnWelcome(WelcomeTo(0, 48, 8, RecordFormat::kRaw), now_);
+  EXPECT_EQ(actions_.fail_text, "") << "a session that is followed is read from its first byte";
+  EXPECT_EQ(machine_->state(), State::kCatchUp);
+}
+
 TEST_F(Sessions, WrongSessionMakesItSayHello) {
   MakeCatchUp(320);
   Done(0, 0, 99, control::Done::Outcome::kWrongSession);

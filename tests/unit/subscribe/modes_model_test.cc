@@ -369,6 +369,7 @@ class Simulation final : public ModeActions {
   }
 
   void SessionChanged(const control::Welcome& now, SessionId old) override {
+    outstanding_.clear();  // the counting of credit begins anew with each session
     ASSERT_TRUE(plan_.follow);
     ASSERT_EQ(old, expected_session_ == 0 ? old : expected_session_);
     ASSERT_EQ(now.session, session().id);

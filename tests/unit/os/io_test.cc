@@ -1,0 +1,191 @@
+#include "os/io.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "os/file.h"
+#include "os/process.h"
+#include "os/signals.h"
+
+namespace pipedup {
+namespace {
+
+class IoTest : public testing::Test {
+ protected:
+  IoTest() {
+    IgnoreBrokenPipe();
+    path_ = RuntimeDirectories().front() + "/pipedup-io-test-" + std::to_string(ProcessId());
+    RemoveFile(path_);
+    int error = 0;
+    file_ = CreateFile(path_, &error);
+    EXPECT_TRUE(file_) << ErrnoText(error);
+  }
+  ~IoTest() override { RemoveFile(path_); }
+  std::string FileText() {
+    std::string why;
+    return ReadTextFile(path_, &why).value_or(why);
+  }
+  /// Fills the pipe to the brim; how much that was.
+  std::size_t FillPipe() {
+    ::fcntl(pipe_.second.get(), F_SETFL, O_NONBLOCK);
+    const std::string text(4096, 'x');
+    std::size_t total = 0;
+    for (IoResult result; (result = WriteAll(pipe_.second.get(), AsBytes(text))).count > 0;) {
+      total += result.count;
+    }
+    ::fcntl(pipe_.second.get(), F_SETFL, 0);
+    return total;
+  }
+
+  std::string path_;
+  UniqueFd file_;
+  std::pair<UniqueFd, UniqueFd> pipe_ = MakePipe();
+};
+
+TEST_F(IoTest, SpliceMovesAPipeIntoAFileAtAnOffset) {
+  ASSERT_EQ(WriteAll(pipe_.second.get(), AsBytes("one\ntwo\n")).status, IoStatus::kOk);
+  IoResult result = SpliceToFile(pipe_.first.get(), file_.get(), 0, 4);
+#ifdef PIPEDUP_PORTABLE
+  EXPECT_EQ(result.status, IoStatus::kFailed);
+#else
+  EXPECT_EQ(result.status, IoStatus::kOk);
+  EXPECT_EQ(result.count, 4U);
+  result = SpliceToFile(pipe_.first.get(), file_.get(), 4, 100);
+  EXPECT_EQ(result.count, 4U);
+  EXPECT_EQ(FileText(), "one\ntwo\n");
+  EXPECT_EQ(SpliceToFile(pipe_.first.get(), file_.get(), 8, 100).status, IoStatus::kWouldBlock);
+  pipe_.second.Reset();
+  EXPECT_EQ(SpliceToFile(pipe_.first.get(), file_.get(), 8, 100).status, IoStatus::kEnd);
+#endif
+}
+
+TEST_F(IoTest, SpliceOfWhatIsNoPipeFails) {
+  int error = 0;
+  const UniqueFd other = CreateFile(path_ + ".2", &error);
+  RemoveFile(path_ + ".2");
+  EXPECT_EQ(SpliceToFile(other.get(), file_.get(), 0, 100).status, IoStatus::kFailed);
+}
+
+TEST_F(IoTest, WriteAtWritesThereAndLeavesThePositionAlone) {
+  EXPECT_EQ(WriteAt(file_.get(), AsBytes("xxxxx"), 0).status, IoStatus::kOk);
+  const IoResult result = WriteAt(file_.get(), AsBytes("YY"), 2);
+  EXPECT_EQ(result.status, IoStatus::kOk);
+  EXPECT_EQ(result.count, 2U);
+  EXPECT_EQ(FileText(), "xxYYx");
+  EXPECT_EQ(::lseek(file_.get(), 0, SEEK_CUR), 0);
+}
+
+TEST_F(IoTest, WriteAtToAFullDeviceSaysNoSpace) {
+  const UniqueFd full(::open("/dev/full", O_RDWR | O_CLOEXEC));
+  if (!full) GTEST_SKIP() << "there is no /dev/full here";
+  const IoResult result = WriteAt(full.get(), AsBytes("x"), 0);
+  EXPECT_EQ(result.status, IoStatus::kNoSpace);
+  EXPECT_EQ(result.count, 0U);
+  EXPECT_EQ(result.error, ENOSPC);
+}
+
+TEST_F(IoTest, WriteNowNeverBlocks) {
+  if (!CanWriteNow(pipe_.second.get())) GTEST_SKIP() << "this kernel cannot be asked";
+  EXPECT_EQ(WriteNow(pipe_.second.get(), AsBytes("one")).count, 3U);
+  const std::size_t full = FillPipe();
+  const IoResult result = WriteNow(pipe_.second.get(), AsBytes("more"));
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_EQ(result.count, 0U);
+  EXPECT_EQ(::fcntl(pipe_.second.get(), F_GETFL) & O_NONBLOCK, 0) << "nobody's flag is touched";
+  std::string text(full + 3, '\0');
+  std::size_t used = 0;
+  while (used < text.size()) {
+    used += ReadSome(pipe_.first.get(), std::as_writable_bytes(std::span(text)).subspan(used)).count;
+  }
+  EXPECT_EQ(text.substr(0, 4), "onex");
+}
+
+TEST_F(IoTest, WriteNowIsForPipesOnly) { EXPECT_FALSE(CanWriteNow(file_.get())); }
+
+TEST_F(IoTest, APipeWithoutAReaderIsClosed) {
+  pipe_.first.Reset();
+  EXPECT_EQ(WriteAll(pipe_.second.get(), AsBytes("x")).status, IoStatus::kClosed);
+  const std::array<ByteSpan, 1> parts{AsBytes("x")};
+  EXPECT_EQ(WriteSome(pipe_.second.get(), parts).status, IoStatus::kClosed);
+  EXPECT_EQ(WriteAll(pipe_.second.get(), AsBytes("x")).error, EPIPE);
+}
+
+TEST_F(IoTest, WriteSomeWritesManyPiecesInOrder) {
+  const std::array<ByteSpan, 3> parts{AsBytes("a"), AsBytes(""), AsBytes("bc")};
+  EXPECT_EQ(WriteSome(file_.get(), parts).count, 3U);
+  EXPECT_EQ(FileText(), "abc");
+}
+
+TEST_F(IoTest, WriteSomeTakesNoMoreThanItsPiecesAtOnce) {
+  const std::vector<ByteSpan> parts(1000, AsBytes("x"));
+  const IoResult result = WriteSome(file_.get(), parts);
+  EXPECT_EQ(result.status, IoStatus::kOk);
+  EXPECT_EQ(FileText().size(), result.count);
+}
+
+TEST_F(IoTest, ReadingTellsTheEnd) {
+  std::array<std::byte, 10> into{};
+  ASSERT_EQ(WriteAll(pipe_.second.get(), AsBytes("abc")).status, IoStatus::kOk);
+  EXPECT_EQ(ReadSome(pipe_.first.get(), into).count, 3U);
+  pipe_.second.Reset();
+  EXPECT_EQ(ReadSome(pipe_.first.get(), into).status, IoStatus::kEnd);
+  EXPECT_EQ(ReadSome(-1, into).status, IoStatus::kFailed);
+}
+
+TEST_F(IoTest, ReadingANonBlockingPipeThatIsEmptyWouldBlock) {
+  ::fcntl(pipe_.first.get(), F_SETFL, O_NONBLOCK);
+  std::array<std::byte, 10> into{};
+  EXPECT_EQ(ReadSome(pipe_.first.get(), into).status, IoStatus::kWouldBlock);
+}
+
+TEST_F(IoTest, KnowsWhatADescriptorIs) {
+  EXPECT_TRUE(IsPipe(pipe_.first.get()));
+  EXPECT_FALSE(IsPipe(file_.get()));
+  EXPECT_FALSE(IsTerminal(file_.get()));
+  EXPECT_TRUE(IsOpen(file_.get()));
+  EXPECT_FALSE(IsOpen(99999));
+  EXPECT_FALSE(IsReadable(pipe_.first.get()));
+  ASSERT_EQ(WriteAll(pipe_.second.get(), AsBytes("x")).status, IoStatus::kOk);
+  EXPECT_TRUE(IsReadable(pipe_.first.get()));
+}
+
+TEST_F(IoTest, DescriptorsAreClosedOnExecFromBirth) {
+  for (const int fd : {pipe_.first.get(), pipe_.second.get(), file_.get()}) {
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  }
+}
+
+#ifndef PIPEDUP_PORTABLE
+TEST_F(IoTest, APipeGrowsButNeverShrinks) {
+  GrowPipe(pipe_.second.get(), 256 * 1024);
+  const int size = ::fcntl(pipe_.second.get(), F_GETPIPE_SZ);
+  EXPECT_GE(size, 64 * 1024);
+  GrowPipe(pipe_.second.get(), 4096);
+  EXPECT_EQ(::fcntl(pipe_.second.get(), F_GETPIPE_SZ), size);
+  GrowPipe(file_.get(), 256 * 1024);  // harmless
+}
+#endif
+
+TEST(UniqueFd, ClosesWhatItOwnsOnce) {
+  auto [read_end, write_end] = MakePipe();
+  const int number = read_end.get();
+  UniqueFd moved = std::move(read_end);
+  EXPECT_FALSE(read_end);  // NOLINT(bugprone-use-after-move): that is what is tested
+  EXPECT_TRUE(IsOpen(number));
+  moved.Reset();
+  EXPECT_FALSE(IsOpen(number));
+  moved.Reset();
+  moved = std::move(write_end);
+  EXPECT_TRUE(moved);
+}
+
+}  // namespace
+}  // namespace pipedup

@@ -1,0 +1,86 @@
+// The high-water mark follows the size of blocks; heads tell where the journal stands.
+#include "publish/broadcaster.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace pipedup {
+namespace {
+
+class BroadcasterTest : public testing::Test {
+ protected:
+  BroadcasterTest() {
+    JournalOptions options;
+    options.session = 42;
+    options.wall_clock = [] { return std::int64_t{1000}; };
+    options.warn = [](const std::string&) {};
+    journal_.emplace(options);
+    broadcaster_.emplace("demo", *journal_, std::make_shared<Outstanding>(nullptr));
+    journal_->OnBlock([this](const Block& block) { broadcaster_->SendBlock(socket_, block); });
+  }
+  void Publish(std::size_t bytes, int times) {
+    for (int i = 0; i < times; ++i) {
+      journal_->Append(AsBytes(std::string(bytes - 1, 'x') + "\n"));
+      journal_->PublishAll();
+    }
+  }
+
+  Context context_;
+  Socket socket_ = Socket::Pub(context_, 128);
+  std::optional<Journal> journal_;
+  std::optional<Broadcaster> broadcaster_;
+};
+
+TEST_F(BroadcasterTest, HoldsAbout32MiBOfLargeBlocks) {
+  EXPECT_EQ(broadcaster_->HighWaterMark(), 128);
+  Publish(256 * 1024, 50);
+  EXPECT_EQ(broadcaster_->HighWaterMark(), 128);
+}
+
+TEST_F(BroadcasterTest, HoldsManySmallBlocks) {
+  Publish(4096, 200);
+  EXPECT_GE(broadcaster_->HighWaterMark(), 4000);
+  EXPECT_LE(broadcaster_->HighWaterMark(), 17000);
+  Publish(16, 500);
+  EXPECT_GT(broadcaster_->HighWaterMark(), 16000);
+  EXPECT_LE(broadcaster_->HighWaterMark(), 32768);
+}
+
+TEST_F(BroadcasterTest, GoesBackWhenBlocksBecomeLarge) {
+  Publish(16, 500);
+  Publish(200 * 1024, 200);
+  EXPECT_LE(broadcaster_->HighWaterMark(), 320);
+}
+
+TEST_F(BroadcasterTest, CountsWhatItSends) {
+  Publish(100, 3);
+  broadcaster_->SendHead(socket_);
+  EXPECT_EQ(broadcaster_->counters().blocks, 3U);
+  EXPECT_EQ(broadcaster_->counters().heads, 1U);
+}
+
+TEST_F(BroadcasterTest, AHeadTellsWhereTheJournalStands) {
+  Publish(100, 3);
+  const BlockHeader head = broadcaster_->HeadHeader();
+  EXPECT_EQ(head.kind, BlockKind::kHead);
+  EXPECT_EQ(head.session, 42U);
+  EXPECT_EQ(head.position, 300U);
+  EXPECT_EQ(head.records_before, 3U);
+  EXPECT_EQ(head.length, 0U);
+  EXPECT_GE(head.time_ns, journal_->last_time_ns());
+}
+
+TEST_F(BroadcasterTest, AtTheEndTheHeadIsTheEnd) {
+  Publish(100, 3);
+  EXPECT_FALSE(broadcaster_->ended());
+  broadcaster_->End(7);
+  EXPECT_TRUE(broadcaster_->ended());
+  const BlockHeader end = broadcaster_->HeadHeader();
+  EXPECT_EQ(end.kind, BlockKind::kEndOfStream);
+  EXPECT_EQ(end.position, 300U);
+  EXPECT_EQ(end.exit_status, 7U);
+}
+
+}  // namespace
+}  // namespace pipedup
