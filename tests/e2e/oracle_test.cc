@@ -152,6 +152,23 @@ TEST_F(OracleTest, CatchesAnEarlyEndUnlessItWasCutShort) {
   EXPECT_NE("", Check(Expected::Until::kAnyByte));
 }
 
+TEST_F(OracleTest, CatchesAGapWithoutItsRecordsBetweenDeliveredBytes) {
+  account_.gaps.front().records_known = false;
+  account_.gaps.front().first_record = account_.gaps.front().records = account_.lost_records =
+      0;
+  EXPECT_NE("", Check());
+}
+
+TEST_F(OracleTest, AcceptsAGapWithoutItsRecordsBeforeAllDeliveredBytes) {
+  account_.begin = kFrom;
+  account_.delivered.erase(0, kFrom - kBegin);
+  account_.received_bytes = account_.delivered.size();
+  account_.gaps.front().records_known = false;
+  account_.gaps.front().first_record = account_.gaps.front().records = account_.lost_records =
+      0;
+  EXPECT_EQ("", Check());
+}
+
 TEST_F(OracleTest, CutShortBeforeAReportedGapIsRight) {
   account_.delivered.resize(500);
   account_.position = kBegin + 500;

@@ -18,6 +18,7 @@ struct GapReport {
   std::uint64_t bytes = 0;
   std::uint64_t first_record = 0;
   std::uint64_t records = 0;
+  bool records_known = true;  ///< else the two above were not said
   std::string reason = {};
 };
 

@@ -144,8 +144,9 @@ Account Subscriber::account(std::string delivered) const {
                          .from = gap.at("from"),
                          .to = gap.at("to"),
                          .bytes = gap.at("bytes"),
-                         .first_record = gap.at("first_record"),
-                         .records = gap.at("records"),
+                         .first_record = gap.value("first_record", std::uint64_t{0}),
+                         .records = gap.value("records", std::uint64_t{0}),
+                         .records_known = gap.contains("records"),
                          .reason = gap.at("reason")});
   }
   return made;
