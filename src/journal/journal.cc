@@ -112,7 +112,7 @@ void Journal::NewSegment(bool in_memory) {
     while (!segment && DropOldest()) {
       segment = Segment::InFile(options_.directory, head_, segment_size_, &error);
     }
-    if (!segment) ++counters_.no_space;
+    if (!segment) NoteNoSpace(error);
   }
   if (!segment) {
     segment = Segment::InMemory(head_, segment_size_);
@@ -144,13 +144,17 @@ void Journal::Retain() {
   }
 }
 
-void Journal::OnNoSpace(int error) {
+void Journal::NoteNoSpace(int error) {
   ++counters_.no_space;
   if (!short_of_space_) {
     short_of_space_ = true;
     options_.warn("journal: write to '" + options_.directory + "': " + ErrnoText(error) +
                   "; retention is shortened to what fits, the live stream goes on");
   }
+}
+
+void Journal::OnNoSpace(int error) {
+  NoteNoSpace(error);
   if (DropOldest()) return;
   NewSegment(true);
 }
@@ -214,7 +218,7 @@ void Journal::AddBlock(const BlockHeader& header) {
   while (true) {
     const IoResult result = segment.AddBlock(header);
     if (result.status == IoStatus::kOk) return;
-    ++counters_.no_space;
+    NoteNoSpace(result.error);
     if (!DropOldest()) segment.MoveIndexToMemory();
   }
 }

@@ -128,6 +128,7 @@ class Journal {
   void NewSegment(bool in_memory);
   bool DropOldest();
   void Retain();
+  void NoteNoSpace(int error);
   void OnNoSpace(int error);
   void AddBlock(const BlockHeader& header);
   void Publish(std::size_t length);

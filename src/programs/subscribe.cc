@@ -175,17 +175,19 @@ class SubscribeRun final : private ReceiverEvents {
     }
     if (ns(gap.after) != 0) text += ", published after " + FormatTime(ns(gap.after));
     if (ns(gap.before) != 0) text += ", until " + FormatTime(ns(gap.before));
-    reporter_.Warn("gap", text + ": " + gap.reason,
-                   {{"stream", stream_},
-                    {"session", Hex(gap.session)},
-                    {"from", gap.from},
-                    {"to", gap.to},
-                    {"bytes", gap.bytes()},
-                    {"first_record", gap.first_record},
-                    {"records", gap.records},
-                    {"after", ns(gap.after) == 0 ? "" : FormatTime(ns(gap.after))},
-                    {"before", ns(gap.before) == 0 ? "" : FormatTime(ns(gap.before))},
-                    {"reason", gap.reason}});
+    Fields fields = {{"stream", stream_},
+                     {"session", Hex(gap.session)},
+                     {"from", gap.from},
+                     {"to", gap.to},
+                     {"bytes", gap.bytes()}};
+    if (gap.records_known) {
+      fields.emplace_back("first_record", gap.first_record);
+      fields.emplace_back("records", gap.records);
+    }
+    if (ns(gap.after) != 0) fields.emplace_back("after", FormatTime(ns(gap.after)));
+    if (ns(gap.before) != 0) fields.emplace_back("before", FormatTime(ns(gap.before)));
+    fields.emplace_back("reason", gap.reason);
+    reporter_.Warn("gap", text + ": " + gap.reason, fields);
     if (options_.strict) {
       reporter_.Error("strict", "--strict: stopped at the first gap");
       end_override_ = gap.from;

@@ -87,7 +87,6 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
     StartSession(welcome);
     // Nothing of a session that began meanwhile was seen: it is read from its first byte.
-    unresolved_.reset();
     aligned_ = true;
     records_known_ = true;
     actions_.SessionChanged(welcome, old);
@@ -95,6 +94,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   } else {
     if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
     StartSession(welcome);
+    ChooseBeginning(welcome);
     if (state_ == State::kStopped) return;
   }
   EnterCatchUp();
@@ -117,6 +117,10 @@ void ModeMachine::StartSession(const control::Welcome& welcome) {
   begun_ = aligned_ = false;
   position_ = 0;
   state_ = State::kJoining;
+}
+
+// Where this reader begins in the first session that it meets.
+void ModeMachine::ChooseBeginning(const control::Welcome& welcome) {
   const bool raw = welcome.records == RecordFormat::kRaw;
   switch (options_.from.kind) {
     case Beginning::Kind::kNow:

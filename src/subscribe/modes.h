@@ -131,6 +131,7 @@ class ModeMachine {
   void EnterLive();
   bool RoomToSubscribe() const;
   void StartSession(const control::Welcome& welcome);
+  void ChooseBeginning(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);
   void TakeStash();
   void Stash(const BlockHeader& header, SharedBytes payload);
