@@ -14,6 +14,7 @@ class JournalModel : public testing::TestWithParam<bool>, protected JournalTestB
  protected:
   void Run(std::uint64_t seed) {
     std::mt19937_64 random(seed);
+    counts_ = {};
     auto options = Options(GetParam());
     options.records = static_cast<RecordFormat>(random() % 3);
     options.retain_bytes = std::array{256 * kKiB, kMiB, 3 * kMiB}[random() % 3];
@@ -78,7 +79,7 @@ class JournalModel : public testing::TestWithParam<bool>, protected JournalTestB
       ASSERT_EQ(journal.head() + journal.unpublished(), all.size());
       ASSERT_EQ(published.size(), journal.head());
       ASSERT_LE(journal.tail(), journal.head());
-      ASSERT_EQ(journal.records(), CountRecords(options.records, AsBytes(all).first(journal.head())));
+      ASSERT_EQ(journal.records(), counts_.Before(options.records, all, journal.head()));
     }
     journal.PublishAll();
     ASSERT_TRUE(Same(published, all));
@@ -102,7 +103,7 @@ class JournalModel : public testing::TestWithParam<bool>, protected JournalTestB
 
   static std::string RandomText(std::mt19937_64& random) {
     const std::size_t length = std::array<std::size_t, 4>{
-        0, random() % 20, random() % 3000, random() % 600'000}[random() % 4];
+        0, random() % 20, random() % 3000, random() % 400'000}[random() % 4];
     std::string text(length, 'x');
     for (std::size_t i = 0; i < length; i += 1 + random() % 500) {
       text[i] = "\n\0ab"[random() % 4];
@@ -118,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(, JournalModel, testing::Bool(), [](const auto& which) 
 TEST_P(JournalModel, HoldsForManySeeds) {
   const char* one = std::getenv("PIPEDUP_SEED");
   const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
-  const std::uint64_t last = one != nullptr ? first : 40;
+  const std::uint64_t last = one != nullptr ? first : 30;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("PIPEDUP_SEED=" + std::to_string(seed));
     Run(seed);
