@@ -27,10 +27,8 @@ struct ReporterOptions {
 /// Writes one line per event, with a single write(2), so that lines of several processes do not
 /// mix.
 ///
-/// text: `pipedup-sub: warning: gap: lost 100 bytes …` (info and debug alike: `pipedup-sub:
-/// info: …`) json: {"time":RFC
-/// 3339,"level":"warning","program":"pipedup-sub","event":"gap","message":"…",
-///        and the fields as members}; text that is not UTF-8 gets U+FFFD.
+/// As text, `pipedup-sub: warning: gap: lost 100 bytes`. As JSON, one object with the members
+/// time (RFC 3339), level, program, event, message, and the fields; what is not UTF-8 gets U+FFFD.
 ///
 /// Text from peers and users must have gone through Escape. Never throws for what is said, nor
 /// when stderr is closed. Threads: any, one line at a time.

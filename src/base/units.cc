@@ -85,7 +85,14 @@ std::optional<std::uint64_t> ParseSize(std::string_view text) {
   // Whole numbers keep all 64 bits; a double would round them.
   std::uint64_t whole = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
-  if (error == std::errc() && end == text.data() + text.size()) return whole;
+  if (error == std::errc() && (end == text.data() + text.size() || *end != '.')) {
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    const std::optional<double> scale = Scale(kSizes, 1, unit);
+    if (!scale) return std::nullopt;
+    const auto factor = static_cast<std::uint64_t>(*scale);
+    if (whole > std::numeric_limits<std::uint64_t>::max() / factor) return std::nullopt;
+    return whole * factor;
+  }
   const std::optional<double> number = TakeNumber(text);
   if (!number) return std::nullopt;
   const std::optional<double> bytes = Scale(kSizes, *number, text);

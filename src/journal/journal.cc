@@ -16,13 +16,14 @@ constexpr std::size_t kEarlyRoll = 32 * 1024;     // room that is given up to en
 // Blocks that one append can lead to: a full segment in blocks of kMaxBlockBytes, the finished
 // records and the unfinished one. A segment whose index has no room for them is not appended
 // to.
+constexpr std::uint64_t kMostSegments = 4096;  // two mappings each, of 65,530 by default
 constexpr std::size_t kBlocksPerAppend = 8;
 
 // Small segments keep the pages in circulation few and warm: worth 30 to 50 % over large ones
 // on virtual machines that hand free pages back to their host.
 Segment::Size SegmentSize(std::uint64_t retain_bytes) {
-  const std::uint64_t data =
-      std::clamp<std::uint64_t>(retain_bytes / 8, 256 * 1024, 4 * 1024 * 1024);
+  std::uint64_t data = std::clamp<std::uint64_t>(retain_bytes / 8, 256 * 1024, 4 * 1024 * 1024);
+  data = std::max(data, retain_bytes / kMostSegments);
   return {static_cast<std::size_t>(data), static_cast<std::size_t>(data / kHeaderBytes)};
 }
 
@@ -103,13 +104,14 @@ void Journal::NewSegment(bool in_memory) {
       segments_.pop_back();
     } else {
       cost_ += segments_.back()->cost();
+      segments_.back()->Seal();
     }
   }
   std::shared_ptr<Segment> segment;
   if (!in_memory && !options_.directory.empty()) {
     int error = 0;
     segment = Segment::InFile(options_.directory, head_, segment_size_, &error);
-    while (!segment && DropOldest()) {
+    while (!segment && IsNoSpace(error) && DropOldestFile()) {
       segment = Segment::InFile(options_.directory, head_, segment_size_, &error);
     }
     if (!segment) NoteNoSpace(error);
@@ -131,6 +133,11 @@ bool Journal::DropOldest() {
   counters_.dropped_bytes += oldest->end() - oldest->begin();
   oldest->Drop(pinned_);
   return true;
+}
+
+// Makes room in the file system, which a segment in private memory would not.
+bool Journal::DropOldestFile() {
+  return segments_.size() > 1 && segments_.front()->in_file() && DropOldest();
 }
 
 void Journal::Retain() {
@@ -155,7 +162,7 @@ void Journal::NoteNoSpace(int error) {
 
 void Journal::OnNoSpace(int error) {
   NoteNoSpace(error);
-  if (DropOldest()) return;
+  if (IsNoSpace(error) && DropOldestFile()) return;
   NewSegment(true);
 }
 
@@ -219,7 +226,7 @@ void Journal::AddBlock(const BlockHeader& header) {
     const IoResult result = segment.AddBlock(header);
     if (result.status == IoStatus::kOk) return;
     NoteNoSpace(result.error);
-    if (!DropOldest()) segment.MoveIndexToMemory();
+    if (!IsNoSpace(result.error) || !DropOldestFile()) segment.MoveIndexToMemory();
   }
 }
 

@@ -56,7 +56,7 @@ struct JournalCounters {
 /// Bytes are appended first and published as blocks later, without being moved in between: what
 /// stands behind the last block is the unfinished tail. Readers see published blocks only.
 ///
-/// Memory and tmpfs: retain_bytes, plus one segment (an eighth of it, 256 KiB to 4 MiB), plus
+/// Memory and tmpfs: retain_bytes, plus two segments (an eighth of it, 256 KiB to 4 MiB), plus
 /// what readers still hold of dropped segments (pinned_bytes). One thread.
 class Journal {
  public:
@@ -127,6 +127,7 @@ class Journal {
   Segment& Writable();
   void NewSegment(bool in_memory);
   bool DropOldest();
+  bool DropOldestFile();
   void Retain();
   void NoteNoSpace(int error);
   void OnNoSpace(int error);

@@ -80,6 +80,11 @@ IoResult Segment::AddBlock(const BlockHeader& header) {
   return result;
 }
 
+void Segment::Seal() {
+  log_fd_.Reset();
+  index_fd_.Reset();
+}
+
 void Segment::MoveIndexToMemory() {
   Mapping memory = Mapping::OfMemory(size_.blocks * kHeaderBytes);
   if (blocks_ > 0) std::memcpy(memory.writable(), index_.data(), blocks_ * kHeaderBytes);

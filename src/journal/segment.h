@@ -45,7 +45,7 @@ class Segment {
   /// Position after the last byte that was appended, in a block or not.
   Position end() const { return begin_ + used_; }
   std::size_t room() const { return size_.data_bytes - used_; }
-  bool in_file() const { return static_cast<bool>(log_fd_); }
+  bool in_file() const { return !log_path_.empty(); }
   /// Bytes of memory or disk that it takes: stream bytes and index.
   std::size_t cost() const { return used_ + blocks_ * kHeaderBytes; }
 
@@ -59,6 +59,8 @@ class Segment {
   /// Adds an index entry. kNoSpace and kFailed: the entry was not added; MoveIndexToMemory, or
   /// make room, and try again.
   IoResult AddBlock(const BlockHeader& header);
+  /// Nothing more is appended: its descriptors are closed, its bytes stay readable.
+  void Seal();
   /// From here on the index grows in private memory.
   void MoveIndexToMemory();
 

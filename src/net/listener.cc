@@ -52,6 +52,7 @@ Listener::~Listener() {
 }
 
 void Listener::BindPair(Endpoint& endpoint) {
+  if (endpoint.host == "localhost") endpoint.host = "127.0.0.1";  // libzmq binds to no names
   const bool ipv6 = NeedsIpv6(endpoint);
   if (endpoint.kind == Endpoint::Kind::kIpc || endpoint.port != 0) {
     data_.Bind(endpoint.data(), ipv6);

@@ -56,8 +56,12 @@ EventLoop::TimerId EventLoop::Every(Duration interval, Callback callback) {
 }
 
 void EventLoop::Cancel(TimerId id) {
-  timers_.erase(id);
-}  // its due entry finds nothing
+  const auto timer = timers_.find(id);
+  if (timer == timers_.end()) return;
+  const auto [first, last] = due_.equal_range(timer->second.due);
+  due_.erase(std::find_if(first, last, [id](const auto& entry) { return entry.second == id; }));
+  timers_.erase(timer);
+}
 
 void EventLoop::Run() {
   stopped_ = false;
@@ -88,7 +92,6 @@ void EventLoop::Wait() {
     }
     changed_ = false;
   }
-  while (!due_.empty() && !timers_.contains(due_.begin()->second)) due_.erase(due_.begin());
   Duration wait = kLongestWait;
   if (!due_.empty()) wait = std::clamp<Duration>(due_.begin()->first - now_, Duration(0), wait);
   const auto unarmed = [](Socket* socket) { return socket != nullptr && !socket->armed(); };
@@ -107,11 +110,17 @@ void EventLoop::Wait() {
 }
 
 void EventLoop::RunTimers() {
-  while (!due_.empty() && due_.begin()->first <= now_ && !stopped_) {
-    const TimerId id = due_.begin()->second;
-    due_.erase(due_.begin());
+  const TimerId first_new =
+      next_id_;  // a timer that is set from here on waits for the next round
+  auto next = due_.begin();
+  while (next != due_.end() && next->first <= now_ && !stopped_) {
+    const TimerId id = next->second;
+    if (id >= first_new) {
+      ++next;
+      continue;
+    }
+    due_.erase(next);
     const auto timer = timers_.find(id);
-    if (timer == timers_.end()) continue;
     const Callback callback = timer->second.callback;
     if (timer->second.interval.count() == 0) {
       timers_.erase(timer);
@@ -120,6 +129,7 @@ void EventLoop::RunTimers() {
       due_.emplace(timer->second.due, id);
     }
     callback();
+    next = due_.begin();
   }
 }
 

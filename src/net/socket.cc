@@ -1,6 +1,7 @@
 #include "net/socket.h"
 
 #include <cerrno>
+#include <cstring>
 #include <optional>
 
 #include "base/error.h"
@@ -24,6 +25,8 @@ constexpr int kReconnectMaxMs = 5000;
 constexpr int kConnectTimeoutMs = 5000;
 constexpr int kSendQueue = 1000;  // messages; for sockets whose bytes are bounded elsewhere
 constexpr int kFarewellMs = 500;  // how long a "bye" may take to leave
+
+constexpr std::size_t kOwnCopy = 8192;  // bytes
 
 struct Hint {
   SharedBytes bytes;
@@ -55,12 +58,26 @@ std::string Message::peer_address() const {
 }
 
 SharedBytes Message::Share() {
+  if (message_.size() < kOwnCopy) {
+    // A small message is a part of the 8 KiB that libzmq received it with, and keeps all of
+    // them.
+    std::shared_ptr<std::byte[]> copy(new std::byte[message_.size()]);
+    std::memcpy(copy.get(), message_.data(), message_.size());
+    const ByteSpan bytes(copy.get(), message_.size());
+    return {std::move(copy), bytes};
+  }
   auto owner = std::make_shared<zmq::message_t>(std::move(message_));
   const ByteSpan bytes(static_cast<const std::byte*>(owner->data()), owner->size());
   return {std::move(owner), bytes};
 }
 
+void Outstanding::Add(std::size_t bytes) {
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (total_) total_->Add(bytes);
+}
+
 void Outstanding::Release(std::size_t bytes) {
+  if (total_) total_->Release(bytes);
   bytes_.fetch_sub(bytes, std::memory_order_seq_cst);
   if (wake_.exchange(false, std::memory_order_seq_cst) && waker_) waker_->Wake();
 }

@@ -54,8 +54,11 @@ class Outstanding {
  public:
   /// `waker`, which must outlive every message sent on this account, is woken when bytes are
   /// let go of after WakeOnRelease.
-  explicit Outstanding(std::shared_ptr<Waker> waker) : waker_(std::move(waker)) {}
-  void Add(std::size_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  /// What is counted here is counted in `total` as well, if there is one.
+  explicit Outstanding(std::shared_ptr<Waker> waker,
+                       std::shared_ptr<Outstanding> total = nullptr)
+      : waker_(std::move(waker)), total_(std::move(total)) {}
+  void Add(std::size_t bytes);
   void Release(std::size_t bytes);
   std::size_t bytes() const { return bytes_.load(std::memory_order_seq_cst); }
   /// Asks for one wake at the next release.
@@ -64,7 +67,8 @@ class Outstanding {
  private:
   std::atomic<std::size_t> bytes_{0};
   std::atomic<bool> wake_{false};
-  std::shared_ptr<Waker> waker_;
+  const std::shared_ptr<Waker> waker_;
+  const std::shared_ptr<Outstanding> total_;
 };
 
 enum class SendStatus : std::uint8_t {

@@ -38,8 +38,13 @@ IoResult FromErrno(int error, std::size_t count = 0) {
 }  // namespace
 
 void UniqueFd::Reset() {
-  if (fd_ >= 0) ::close(fd_);  // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): -1 if none
+  if (fd_ >= 0)
+    ::close(fd_);  // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): -1 if none
   fd_ = -1;
+}
+
+bool IsNoSpace(int error) {
+  return error == ENOSPC || error == EDQUOT;
 }
 
 std::string ErrnoText(int error) {
@@ -195,6 +200,13 @@ bool IsTerminal(int fd) {
 
 bool IsOpen(int fd) {
   return ::fcntl(fd, F_GETFD) != -1;
+}
+
+void OpenMissingStandardDescriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (!IsOpen(fd))
+      (void)::open("/dev/null", O_RDWR);  // takes the lowest free number: this one
+  }
 }
 
 void GrowPipe(int fd, std::size_t bytes) {

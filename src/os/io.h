@@ -29,6 +29,9 @@ struct [[nodiscard]] IoResult {
   int error = 0;
 };
 
+/// Whether `error` says that the file system is full.
+bool IsNoSpace(int error);
+
 /// The text of an errno value.
 std::string ErrnoText(int error);
 
@@ -83,6 +86,11 @@ std::pair<UniqueFd, UniqueFd> MakePipe();
 bool IsPipe(int fd);
 bool IsTerminal(int fd);
 bool IsOpen(int fd);
+
+/// Opens /dev/null on those of 0, 1 and 2 that are closed: otherwise the next descriptors that
+/// are made take their places, and children and reports would use them. First thing in a
+/// program.
+void OpenMissingStandardDescriptors();
 
 /// Asks for a pipe of `bytes`; best effort (a user's limit may stand against it). Linux only.
 void GrowPipe(int fd, std::size_t bytes);

@@ -9,7 +9,6 @@
 #endif
 
 #include <cerrno>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "os/io.h"
@@ -117,16 +116,6 @@ void InterruptThread(std::thread& thread) {
   // SIGURG does nothing by default, so one that comes late harms nobody.
   SetHandler(SIGURG, DoNothing);
   ::pthread_kill(thread.native_handle(), SIGURG);
-}
-
-void DieBySignal(int signal) {
-  SetHandler(signal, SIG_DFL);
-  sigset_t set;
-  ::sigemptyset(&set);
-  ::sigaddset(&set, signal);
-  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  ::raise(signal);
-  std::_Exit(128 + signal);  // PID 1 is not killed by its own signals
 }
 
 }  // namespace pipedup

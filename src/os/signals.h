@@ -40,7 +40,4 @@ class SignalQueue {
 /// miss it, so the caller repeats until the thread says that it has noticed.
 void InterruptThread(std::thread& thread);
 
-/// Ends this process the way `signal` would have, so that its parent sees the right status.
-[[noreturn]] void DieBySignal(int signal);
-
 }  // namespace pipedup

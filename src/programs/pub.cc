@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   return cli::RunMain(parsed.parsed, [&](Reporter& reporter) {
     if (parsed.options.producer.empty() && !IsOpen(0)) throw Error("stdin is closed");
     if (parsed.options.tee && !IsOpen(1)) throw Error("--tee: stdout is closed");
+    OpenMissingStandardDescriptors();
     IgnoreBrokenPipe();
     RaiseDescriptorLimit();
     return PublishRun(parsed.options, reporter).Run();

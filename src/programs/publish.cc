@@ -257,9 +257,9 @@ void PublishRun::OnReady(std::size_t count) {
 }
 
 void PublishRun::OnHold(const Member* waits_for) {
-  loop_.Cancel(say_hold_);
-  say_hold_ = 0;
   if (waits_for == nullptr) {
+    loop_.Cancel(say_hold_);
+    say_hold_ = 0;
     held_ = false;
     if (hold_said_) {
       hold_said_ = false;
@@ -273,7 +273,12 @@ void PublishRun::OnHold(const Member* waits_for) {
     held_ = true;
     const std::string text = "waiting for subscriber " + waits_for->Label() + ", " +
                              FormatSize(journal_.head() - waits_for->position) + " behind";
+    if (say_hold_ != 0 || hold_said_) {
+      ReadOrNot();
+      return;
+    }
     say_hold_ = loop_.After(kSayHoldAfter, [this, text] {
+      say_hold_ = 0;
       hold_said_ = true;
       reporter_.Warn("waiting", text);
     });

@@ -28,6 +28,8 @@ constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 constexpr std::size_t kWakeBytes = 1024 * 1024;  // of output, between looks at the pace
+// A byte that is not UTF-8 becomes three on the wire, which takes 256.
+constexpr std::size_t kNameBytes = 85;
 constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 Beginning ToBeginning(const StartAt& from) {
@@ -51,6 +53,9 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
   std::string why;
   const auto endpoint = ParseEndpoint(options.endpoint, &why);
   if (!endpoint) throw Error("endpoint '" + Escape(options.endpoint) + "': " + why, kExitUsage);
+  if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
+    throw Error("endpoint '" + Escape(options.endpoint) + "': port 0 is nobody's", kExitUsage);
+  }
   if (options.stream && !IsValidStreamName(*options.stream)) {
     throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
   }
@@ -61,11 +66,11 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
   made.endpoint = *endpoint;
   made.hello.id = RandomHex(8);
   made.hello.stream = options.stream;
-  made.hello.host = HostName().substr(0, 256);
+  made.hello.host = HostName().substr(0, kNameBytes);
   made.hello.pid = ProcessId();
   made.hello.name = options.name.empty()
                         ? made.hello.host + ":" + std::to_string(made.hello.pid)
-                        : options.name.substr(0, 256);
+                        : options.name.substr(0, kNameBytes);
   made.hello.role = options.tap ? control::Role::kTap : control::Role::kSub;
   made.modes.from = ToBeginning(options.from);
   made.modes.follow = options.follow;
@@ -91,7 +96,7 @@ class SubscribeRun final : private ReceiverEvents {
       OnReceived();
     });
     if (IsPipe(options.output)) {
-      hang_up_ = loop_.OnHangUp(options.output, [this] { OnReaderLeft(); });
+      loop_.OnHangUp(options.output, [this] { OnReaderLeft(); });
     }
     loop_.Every(kTickEvery, [this] { Tick(); });
     if (options.timeout)
@@ -121,6 +126,10 @@ class SubscribeRun final : private ReceiverEvents {
     begin_ = position;
     format_ = session.records;
     stream_ = session.stream;
+    if (format_ == RecordFormat::kRaw && options_.count) {
+      OnFail(kExitFailure, "--count: stream '" + stream_ + "' is raw, it has no records");
+      return;
+    }
     labeler_.Restart(session.stream, session.records);
     reporter_.Debug("begin",
                     "stream '" + session.stream + "', session " + Hex(session.session) +
@@ -165,7 +174,7 @@ class SubscribeRun final : private ReceiverEvents {
   }
 
   void OnGap(const Gap& gap) override {
-    if (finishing_) return;
+    if (end_override_) return;  // behind the end that was asked for
     const auto ns = [](WallTime time) { return time.time_since_epoch().count(); };
     std::string text = "gap: lost " + std::to_string(gap.bytes()) + " bytes, positions " +
                        std::to_string(gap.from) + " to " + std::to_string(gap.to);
@@ -315,7 +324,7 @@ class SubscribeRun final : private ReceiverEvents {
 
   /// Every byte of the session before it was written, or reported lost.
   Position WrittenPosition() {
-    if (!machine().began()) return 0;
+    if (!machine().began()) return machine().located() ? machine().position() : 0;
     const bool drained = writer_.queued() == 0;
     if (drained && writer_.state() == Writer::State::kOpen) {
       return end_override_.value_or(machine().position());
@@ -395,7 +404,6 @@ class SubscribeRun final : private ReceiverEvents {
   std::uint64_t records_ = 0;
   std::uint64_t shown_ = 0;
   TimePoint started_{};
-  EventLoop::WatchId hang_up_ = 0;
   bool said_waiting_ = false;
   bool ended_ = false;
   bool vanished_ = false;  // a session that was followed did not come to its end
@@ -409,6 +417,7 @@ class SubscribeRun final : private ReceiverEvents {
 
 int Subscribe(const SubscriberOptions& options, Reporter& reporter) {
   if (!IsOpen(options.output)) throw Error("the output is closed");
+  OpenMissingStandardDescriptors();
   IgnoreBrokenPipe();
   RaiseDescriptorLimit();
   KeepFreedBlocksInHeap();

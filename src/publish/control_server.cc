@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/overloaded.h"
 #include "base/text.h"
 
 namespace pipedup {
@@ -20,13 +21,6 @@ constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
 
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
 }  // namespace
 
 ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
@@ -38,6 +32,7 @@ ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
       members_(members),
       options_(std::move(options)),
       events_(events),
+      replays_(std::make_shared<Outstanding>(nullptr)),
       waker_(std::make_shared<Waker>()) {
   waker_watch_ = loop_.OnReadable(waker_->fd(), [this] {
     waker_->Clear();
@@ -121,6 +116,10 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
     Reply(route, refused);
     return;
   }
+  const Member* before = members_.FindByRoute(route);
+  if (before != nullptr && before->id != hello.id) {
+    RemoveMember(std::string(before->id), false);  // one connection is one member
+  }
   const bool is_new = members_.FindById(hello.id) == nullptr;
   Member& member = members_.Join(hello.id, route);
   member.name = hello.name;
@@ -133,7 +132,7 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   if (is_new) {
     member.position = journal_.head();
     member.progressed = loop_.now();
-    member.replay = std::make_shared<Outstanding>(waker_);
+    member.replay = std::make_shared<Outstanding>(waker_, replays_);
     events_.OnJoined(member);
   }
   control::Welcome welcome;
@@ -173,7 +172,7 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
     pending.read = read;
     pending.read.max = std::min(read.max, control::kMaxReadBytes);
     member->reads.push_back(pending);
-    Serve();
+    ScheduleServe(Duration(0));
   }
 }
 
@@ -338,7 +337,10 @@ bool ControlServer::Start(Member& member, PendingRead& pending) {
   pending.left = pending.read.max;
   pending.started = true;
   // Until it has said where it stands, it stands where it reads.
-  if (!member.confirmed_any) member.position = std::min(member.position, pending.next);
+  if (!member.confirmed_any && pending.next < member.position) {
+    member.position = pending.next;
+    events_.OnStatus(member);
+  }
   return true;
 }
 
@@ -377,10 +379,11 @@ void ControlServer::RemoveMember(const std::string& id, bool vanished) {
   events_.OnLeft(last, vanished);
 }
 
-void ControlServer::DropSilent() {
+void ControlServer::DropSilent(Duration patience) {
   std::vector<std::string> silent;
   for (const auto& [id, member] : members_.all()) {
-    if (loop_.now() - member.heard > kSilence) silent.push_back(id);
+    const Duration limit = member.Counts() ? std::max<Duration>(kSilence, patience) : kSilence;
+    if (loop_.now() - member.heard > limit) silent.push_back(id);
   }
   for (const std::string& id : silent) RemoveMember(id, true);
 }
@@ -396,12 +399,6 @@ void ControlServer::RepeatEnd() {
 
 void ControlServer::SendLetGo(const Member& member, const std::string& reason) {
   Reply(member.route, control::LetGo{reason});
-}
-
-std::size_t ControlServer::outstanding_bytes() const {
-  std::size_t bytes = 0;
-  for (const auto& [id, member] : members_.all()) bytes += member.replay->bytes();
-  return bytes;
 }
 
 }  // namespace pipedup

@@ -42,7 +42,7 @@ class ControlServerEvents {
   /// It said bye, or (`vanished`) was silent for too long or is unreachable. It is removed
   /// next.
   virtual void OnLeft(const Member& member, bool vanished) = 0;
-  /// A status came.
+  /// A status came, or its first range says where it stands.
   virtual void OnStatus(Member& member) = 0;
 };
 
@@ -60,13 +60,14 @@ class ControlServer {
   void Attach(Socket& control);
   void Detach();
 
-  /// Removes members that were silent for 10 s.
-  void DropSilent();
+  /// Removes members that were silent for 10 s; those that the producer may be made to wait
+  /// for, only after `patience` if that is longer.
+  void DropSilent(Duration patience);
   /// Sends the end-of-stream header to every member that has not confirmed it.
   void RepeatEnd();
   void SendLetGo(const Member& member, const std::string& reason);
   /// Bytes of replays that connections hold.
-  std::size_t outstanding_bytes() const;
+  std::size_t outstanding_bytes() const { return replays_->bytes(); }
   /// More counters for the answer to `stats`.
   void set_extra_counters(std::function<void(std::map<std::string, std::uint64_t>*)> extra) {
     extra_counters_ = std::move(extra);
@@ -96,7 +97,8 @@ class ControlServer {
   const ControlServerOptions options_;
   ControlServerEvents& events_;
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters_;
-  std::shared_ptr<Waker> waker_;  // replayed bytes have left
+  std::shared_ptr<Outstanding> replays_;  // of all connections, also of members that are gone
+  std::shared_ptr<Waker> waker_;          // replayed bytes have left
   EventLoop::WatchId waker_watch_;
   Socket* control_ = nullptr;
   EventLoop::WatchId control_watch_ = 0;

@@ -32,7 +32,8 @@ Member& Members::Join(const std::string& id, const std::string& route) {
 void Members::Remove(const std::string& id) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
-  id_of_route_.erase(found->second.route);
+  const auto route = id_of_route_.find(found->second.route);
+  if (route != id_of_route_.end() && route->second == id) id_of_route_.erase(route);
   by_id_.erase(found);
 }
 

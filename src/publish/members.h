@@ -45,7 +45,7 @@ struct Member {
 
   /// The producer may be made to wait for it.
   bool Counts() const { return role != control::Role::kTap && role != control::Role::kTop; }
-  /// "web1 (10.0.0.7)" for people.
+  /// "'web1' at 10.0.0.7", for people.
   std::string Label() const;
 };
 

@@ -58,7 +58,7 @@ void Publisher::OnBlock(const Block& block) {
 
 void Publisher::Heartbeat() {
   broadcaster_.SendHead(listener_.data());
-  control_.DropSilent();
+  control_.DropSilent(options_.wait ? options_.stall_limit : Duration(0));
   journal_.DropExpired();
   if (ending_) control_.RepeatEnd();
   ApplyPolicy();
@@ -87,7 +87,10 @@ void Publisher::OnJoined(const Member& member) {
 }
 
 void Publisher::OnLeft(const Member& member, bool vanished) {
-  if (ending_ && vanished && !member.at_end && member.role != control::Role::kTop) {
+  // One that was waited for and did not come back has not got what was published, end or not.
+  const bool waited_for = options_.wait && member.Counts() && member.position < journal_.head();
+  if (vanished && (ending_ || waited_for) && !member.at_end &&
+      member.role != control::Role::kTop) {
     unconfirmed_.push_back(member.Label());
   }
   events_.OnLeft(member, vanished);
@@ -96,7 +99,9 @@ void Publisher::OnLeft(const Member& member, bool vanished) {
 }
 
 void Publisher::OnStatus(Member& member) {
-  if (ending_ && member.position >= journal_.head()) member.at_end = true;
+  if (ending_ && member.mode == control::Mode::kEnded && member.position >= journal_.head()) {
+    member.at_end = true;
+  }
   if (member.mode == control::Mode::kLive) events_.OnReady(ready());
   ApplyPolicy();
   CheckFinished();

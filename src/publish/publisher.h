@@ -61,7 +61,6 @@ class Publisher final : private ControlServerEvents {
 
   const Members& members() const { return members_; }
   std::size_t ready() const;
-  const BroadcasterCounters& broadcast() const { return broadcaster_.counters(); }
 
  private:
   void OnJoined(const Member& member) override;

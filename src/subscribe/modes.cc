@@ -73,6 +73,12 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     return;
   }
   if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
+  if (welcome.codec != "none") {
+    state_ = State::kStopped;
+    actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
+                                    "), which this version cannot read");
+    return;
+  }
   if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
     if (!options_.follow) {
       GiveUp("the publisher vanished");
@@ -322,6 +328,10 @@ void ModeMachine::OnError(const std::string& code, const std::string& reason, Ti
   } else if (code == "no-records") {
     state_ = State::kStopped;
     actions_.Fail(kExitFailure, "the publisher has no records to begin at: " + Escape(reason));
+  } else if (code == "bad-request" && state_ == State::kJoining) {
+    state_ = State::kStopped;
+    actions_.Fail(kExitFailure,
+                  "the publisher does not understand this program: " + Escape(reason));
   }
   // too-many-reads and the rest: what was asked is asked again by OnTick.
 }
@@ -374,6 +384,7 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
   known_head_ = std::max(known_head_, reached);
   if (header.kind == BlockKind::kEndOfStream) NoteEnd(header);
   if (header.kind == BlockKind::kHead && header.position == position_) {
+    ClosePendingGap(&header);
     records_ = header.records_before;
     records_known_ = true;
   }
@@ -491,6 +502,7 @@ void ModeMachine::Lose(Position to, std::string reason) {
     pending_gap_ = Gap{};
     pending_gap_->session = session_;
     pending_gap_->from = position_;
+    pending_gap_->records_known = records_known_;
     pending_gap_->first_record = records_known_ ? records_ : 0;
     pending_gap_->after = WallTime(std::chrono::nanoseconds(last_time_ns_));
     pending_gap_->reason = std::move(reason);
@@ -502,9 +514,10 @@ void ModeMachine::Lose(Position to, std::string reason) {
 void ModeMachine::ClosePendingGap(const BlockHeader* next) {
   if (!pending_gap_) return;
   Gap gap = *std::exchange(pending_gap_, std::nullopt);
-  if (next != nullptr) {
-    if (records_known_) {
-      gap.records_known = true;
+  if (next == nullptr) {
+    gap.records_known = false;
+  } else {
+    if (gap.records_known) {
       gap.records = next->records_before - std::min(next->records_before, gap.first_record);
     }
     gap.before = WallTime(std::chrono::nanoseconds(next->time_ns));
@@ -536,6 +549,11 @@ void ModeMachine::ReachEnd(const BlockHeader& end) {
 
 // ---- time and pace ----
 
+/// Four heartbeats: less than that is no silence.
+Duration ModeMachine::HeadsMayTake() const {
+  return std::chrono::milliseconds(4 * std::uint64_t{welcome_.heartbeat_ms});
+}
+
 void ModeMachine::OnQueued(std::uint64_t bytes, TimePoint now) {
   queued_ = bytes;
   // A full queue means CATCH-UP, never a full ZeroMQ pipe.
@@ -547,7 +565,9 @@ void ModeMachine::OnQueued(std::uint64_t bytes, TimePoint now) {
 void ModeMachine::OnTick(TimePoint now) {
   if (state_ == State::kStopped) return;
   if (state_ == State::kEnded && !options_.follow) return;
-  const bool live_silent = Subscribed() && now - last_live_ > options_.dead_after;
+  const bool live_silent =
+      Subscribed() &&
+      now - last_live_ > std::max<Duration>(options_.dead_after, HeadsMayTake());
   if (now - last_control_ > options_.dead_after || live_silent) {
     ++counters_.remakes;
     actions_.Remake();

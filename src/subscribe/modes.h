@@ -104,6 +104,8 @@ class ModeMachine {
   Position position() const { return position_; }
   bool began() const { return begun_; }
   bool welcomed() const { return session_ != 0; }
+  /// position() says where it stands, though nothing may have been delivered yet.
+  bool located() const { return session_ != 0 && !unresolved_; }
   /// When the publisher was last heard; when the machine was made, if never.
   TimePoint last_heard() const { return last_heard_; }
   Position known_head() const { return known_head_; }
@@ -130,6 +132,7 @@ class ModeMachine {
   void EnterBridging(TimePoint now);
   void EnterLive();
   bool RoomToSubscribe() const;
+  Duration HeadsMayTake() const;
   void StartSession(const control::Welcome& welcome);
   void ChooseBeginning(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);

@@ -5,6 +5,7 @@
 
 #include "base/checksum.h"
 #include "base/error.h"
+#include "base/overloaded.h"
 #include "base/text.h"
 
 namespace pipedup {
@@ -23,13 +24,6 @@ bool IsIpv6Literal(const Endpoint& endpoint) {
 bool IsIpv4Literal(const Endpoint& endpoint) {
   return endpoint.host.find_first_not_of("0123456789.") == std::string::npos;
 }
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 }  // namespace
 
@@ -108,7 +102,7 @@ void Receiver::Unsubscribe(const std::string& stream) {
 }
 
 void Receiver::SendStatus() {
-  if (!machine_.began()) return;
+  if (!machine_.located()) return;
   control::Status status;
   status.session = machine_.session();
   status.position = written_;
@@ -121,7 +115,7 @@ void Receiver::SendStatus() {
 
 void Receiver::SetProgress(std::uint64_t queued, Position written) {
   written_ = written;
-  const bool much = window_ > 0 && written_ - said_ >= window_ / 8;
+  const bool much = window_ > 0 && written_ > said_ && written_ - said_ >= window_ / 8;
   const bool caught_up = window_ > 0 && machine_.mode() == control::Mode::kEnded;
   if (written_ != said_ && (much || caught_up)) SendStatus();
   if (queued != queued_) {
