@@ -64,6 +64,29 @@ TEST_F(LiveMode, TheSocketStaysSubscribedWhileAHoleIsMended) {
   }
 }
 
+TEST_F(LiveMode, ALateLiveBlockThatReachesTheWaitingOnesTakesThemAlong) {
+  // A publisher sends in order; whoever does not must not confuse this reader.
+  MakeLiveAt(160);
+  Live(320, 480);
+  Live(480, 640);
+  Live(160, 400);
+  EXPECT_EQ(actions_.delivered, Text(160, 640));
+  EXPECT_EQ(machine_->state(), State::kLive);
+}
+
+TEST_F(LiveMode, NothingIsDeliveredTwiceWhenTheAnswerBehindALateBlockIsGone) {
+  MakeLiveAt(160);
+  Live(320, 480);
+  Live(160, 560);
+  Gone(160, 800, 800);
+  Replay(800, 960);
+  machine_->Flush();
+  for (const Gap& gap : actions_.gaps) EXPECT_LT(gap.from, gap.to);
+  EXPECT_EQ(actions_.delivered.substr(0, 400), Text(160, 560));
+  EXPECT_EQ(machine_->counters().bytes, actions_.delivered.size());
+  EXPECT_LE(actions_.delivered.size(), 400U + 160U) << "a byte was delivered twice";
+}
+
 TEST_F(LiveMode, AHeadShowsTheLossOfTheLastBlockBeforeAPause) {
   MakeLiveAt(160);
   LiveHead(320);
