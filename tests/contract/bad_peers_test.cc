@@ -27,14 +27,15 @@ TEST_P(BadPeers, RequestsThatMakeNoSenseAreAnsweredWithAnError) {
   publisher_->Publish("one\n");
   ControlByHand peer(endpoint());
   (void)peer.Join();
-  for (const std::string_view request : {
-           R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":0,"max":4194305})",
-           R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":-1,"max":1})",
-           R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":1.5,"max":1})",
-           R"({"op":"read","request":1,"session":"xyz","from":0,"max":1})",
-           R"({"op":"read","request":18446744073709551616,"session":"1f2e3d4c5b6a7988","from":0,"max":1})",
-           R"({"op":"read"})", R"({"op":17})", R"({})", R"([])", R"(null)", "", "{", "\xff\xfe",
-           R"({"op":"welcome"})"}) {
+  for (
+      const std::string_view request :
+      {R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":0,"max":4194305})",
+       R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":-1,"max":1})",
+       R"({"op":"read","request":1,"session":"1f2e3d4c5b6a7988","from":1.5,"max":1})",
+       R"({"op":"read","request":1,"session":"xyz","from":0,"max":1})",
+       R"({"op":"read","request":18446744073709551616,"session":"1f2e3d4c5b6a7988","from":0,"max":1})",
+       R"({"op":"read"})", R"({"op":17})", R"({})", R"([])", R"(null)", "", "{", "\xff\xfe",
+       R"({"op":"welcome"})"}) {
     peer.Send(request);
     EXPECT_EQ(peer.Expect<control::Error>().code, "bad-request") << request;
   }
@@ -107,11 +108,14 @@ TEST_P(BadPeers, OtherProtocolsGetNoByteOfTheStream) {
   using namespace std::string_literals;
   const std::vector<std::string> greetings = {
       "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-      "\x01\x00"s + "\x02\x00\x01"s,                                         // ZMTP 1.0, subscribe all
-      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x02\x00\x00"s + "\x00\x01\x01"s,  // ZMTP 2.0, SUB
-      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00"s + "\x00\x01{"s,     // ZMTP 2.0, DEALER
-      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,                        // TLS
-      std::string(64, '\0'), std::string(64, '\xff')};
+      "\x01\x00"s + "\x02\x00\x01"s,  // ZMTP 1.0, subscribe all
+      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x02\x00\x00"s +
+          "\x00\x01\x01"s,  // ZMTP 2.0, SUB
+      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00"s +
+          "\x00\x01{"s,                                 // ZMTP 2.0, DEALER
+      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,  // TLS
+      std::string(64, '\0'),
+      std::string(64, '\xff')};
   std::vector<std::unique_ptr<RawConnection>> strangers;
   for (const bool control : {false, true}) {
     for (const std::string& greeting : greetings) {
@@ -167,7 +171,9 @@ class GoodSubscriber final : private ReceiverEvents {
   }
 
  private:
-  void OnBegin(const control::Welcome&, Position position) override { progress_.position = position; }
+  void OnBegin(const control::Welcome&, Position position) override {
+    progress_.position = position;
+  }
   void OnBytes(const BlockHeader&, Position from, SharedBytes bytes) override {
     if (from != progress_.position) progress_.wrong = true;
     for (std::size_t done = 0; done < bytes.size();) {
@@ -225,7 +231,8 @@ TEST_P(BadPeers, PeersThatStopReadingAreCutOffAndAGoodOneGetsEveryByte) {
     ASSERT_TRUE(test::Eventually([&] {
       const auto progress = good.progress();
       return progress.position == head || progress.wrong || progress.gaps > 0;
-    })) << "at " << good.progress().position << " of " << head;
+    })) << "at "
+        << good.progress().position << " of " << head;
   }
   EXPECT_GT(publisher_->log().remade, 0) << "nobody held as much as was expected";
   PublishAll(text);

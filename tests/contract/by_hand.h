@@ -31,8 +31,9 @@ inline constexpr int kPatienceMs = 20'000;  // only ever passes where a test fai
 inline testing::AssertionResult Same(std::string_view a, std::string_view b) {
   if (a == b) return testing::AssertionSuccess();
   const auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  return testing::AssertionFailure() << a.size() << " and " << b.size() << " bytes, which differ at "
-                                     << (differ.first - a.begin());
+  return testing::AssertionFailure()
+         << a.size() << " and " << b.size() << " bytes, which differ at "
+         << (differ.first - a.begin());
 }
 
 struct BlockMessage {
@@ -136,7 +137,7 @@ class LiveByHand : public RawSocket {
 struct Answer {
   std::vector<BlockMessage> blocks;
   std::string bytes;
-  bool ended = false;      ///< the last block message was the end of the stream
+  bool ended = false;  ///< the last block message was the end of the stream
   control::Done done;
 };
 
@@ -247,7 +248,8 @@ class RawConnection {
     }
   }
   void Send(std::string_view bytes) {
-    (void)::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);  // it may be closed already
+    (void)::send(fd_.get(), bytes.data(), bytes.size(),
+                 MSG_NOSIGNAL);  // it may be closed already
   }
   /// Everything that has come so far.
   const std::string& Received() {

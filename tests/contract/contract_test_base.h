@@ -1,4 +1,5 @@
-// The fixture of all contract tests: one publisher, over the transport that the parameter names.
+// The fixture of all contract tests: one publisher, over the transport that the parameter
+// names.
 #pragma once
 
 #include "by_hand.h"

@@ -104,7 +104,7 @@ struct PublisherLog {
   std::vector<std::string> joined;
   std::vector<std::pair<std::string, bool>> left;  ///< id, vanished
   std::size_t ready = 0;
-  std::string waits_for;   ///< id, "" while the producer may go on
+  std::string waits_for;  ///< id, "" while the producer may go on
   int holds = 0;
   std::vector<std::string> let_go;
   int remade = 0;

@@ -1,5 +1,5 @@
-// What people type: sizes, durations, endpoints. Whatever is taken is printed in a form that is taken
-// again and means the same.
+// What people type: sizes, durations, endpoints. Whatever is taken is printed in a form that is
+// taken again and means the same.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -48,7 +48,8 @@ void CheckUnits(std::string_view text) {
 void CheckText(std::string_view text) {
   const std::string escaped = Escape(text);
   Require(std::all_of(escaped.begin(), escaped.end(), [](char c) {
-    return (c >= 0x20 && c < 0x7f) || static_cast<unsigned char>(c) >= 0x80;  // the "…" at the end
+    return (c >= 0x20 && c < 0x7f) ||
+           static_cast<unsigned char>(c) >= 0x80;  // the "…" at the end
   }));
   const std::size_t half = text.find(' ');
   if (half == std::string_view::npos) return;
@@ -59,7 +60,8 @@ void CheckText(std::string_view text) {
 }
 
 void CheckRecords(std::string_view text) {
-  for (const RecordFormat format : {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
+  for (const RecordFormat format :
+       {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
     const ByteSpan bytes = AsBytes(text);
     const std::uint32_t records = CountRecords(format, bytes);
     const std::size_t finished = FinishedLength(format, bytes);

@@ -1,5 +1,6 @@
-// The subscriber's mode machine, fed by a publisher that may lie about everything: whatever comes
-// in whatever order, what is delivered follows on what was delivered or reported lost before.
+// The subscriber's mode machine, fed by a publisher that may lie about everything: whatever
+// comes in whatever order, what is delivered follows on what was delivered or reported lost
+// before.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -121,7 +122,9 @@ class CheckingActions final : public ModeActions {
   bool subscribed = false;
 };
 
-SessionId TakeSession(Input& input) { return input.Byte() % 16 == 0 ? 2 : 1; }
+SessionId TakeSession(Input& input) {
+  return input.Byte() % 16 == 0 ? 2 : 1;
+}
 
 BlockHeader TakeHeader(Input& input) {
   BlockHeader header;
@@ -190,8 +193,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       }
       case 3:
-        machine.OnError(std::array{"unknown-member", "no-records", "too-many-reads", "x"}[
-                            input.Byte() % 8 % 4],
+        machine.OnError(std::array{"unknown-member", "no-records", "too-many-reads",
+                                   "x"}[input.Byte() % 8 % 4],
                         "", now);
         break;
       case 4:

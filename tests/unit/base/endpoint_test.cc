@@ -13,7 +13,9 @@ std::string Read(std::string_view text) {
   return endpoint ? endpoint->data() + " " + endpoint->control() : "no: " + why;
 }
 
-bool IsRefused(std::string_view text) { return Read(text).starts_with("no: "); }
+bool IsRefused(std::string_view text) {
+  return Read(text).starts_with("no: ");
+}
 
 TEST(Endpoint, ReadsAllForms) {
   EXPECT_EQ(Read("host"), "tcp://host:5590 tcp://host:5591");
@@ -27,7 +29,8 @@ TEST(Endpoint, ReadsAllForms) {
   EXPECT_EQ(Read("tcp://a.example:1"), "tcp://a.example:1 tcp://a.example:2");
   EXPECT_EQ(Read("tcp://[fe80::1]:9"), "tcp://[fe80::1]:9 tcp://[fe80::1]:10");
   EXPECT_EQ(Read("ipc:///run/x"), "ipc:///run/x ipc:///run/x.ctl");
-  EXPECT_EQ(Read("with-dash_and.dot"), "tcp://with-dash_and.dot:5590 tcp://with-dash_and.dot:5591");
+  EXPECT_EQ(Read("with-dash_and.dot"),
+            "tcp://with-dash_and.dot:5590 tcp://with-dash_and.dot:5591");
 }
 
 TEST(Endpoint, TheControlPortMustExist) {
@@ -45,10 +48,11 @@ TEST(Endpoint, PortZeroAsksForAnyPair) {
 
 TEST(Endpoint, RefusesWhatIsNone) {
   for (const char* text :
-       {"", "tcp://", "host:", "host:x", "host:-1", "host:+1", "host: 1", "ho st", "::1", "::1:80",
-        "[::1", "[::1]80", "[::1]x", "[::1]:", "[]", "[]:80", "[host]:80", "a/b", "**", "*a",
-        "udp://host", "http://host", "ipc://relative", "ipc://", "ipc:///", "ipc:///dir/",
-        "inproc://x", "host:1:2", "h\nost", "[::1 ]"}) {
+       {"",        "tcp://",      "host:",      "host:x",      "host:-1",        "host:+1",
+        "host: 1", "ho st",       "::1",        "::1:80",      "[::1",           "[::1]80",
+        "[::1]x",  "[::1]:",      "[]",         "[]:80",       "[host]:80",      "a/b",
+        "**",      "*a",          "udp://host", "http://host", "ipc://relative", "ipc://",
+        "ipc:///", "ipc:///dir/", "inproc://x", "host:1:2",    "h\nost",         "[::1 ]"}) {
     EXPECT_TRUE(IsRefused(text)) << "'" << text << "': " << Read(text);
   }
 }
@@ -62,7 +66,8 @@ TEST(Endpoint, AnIpcPathMustFitIntoASocketAddress) {
 
 TEST(Endpoint, KnowsWhatIsReachableFromThisMachineOnly) {
   std::string why;
-  for (const char* text : {"127.0.0.1", "127.1.2.3:80", ":80", "localhost", "[::1]", "ipc:///x"}) {
+  for (const char* text :
+       {"127.0.0.1", "127.1.2.3:80", ":80", "localhost", "[::1]", "ipc:///x"}) {
     EXPECT_TRUE(ParseEndpoint(text, &why)->IsLocal()) << text;
   }
   for (const char* text : {"*", "0.0.0.0", "10.0.0.1", "host", "[::]", "127.example.org",

@@ -21,7 +21,9 @@ TEST(Escape, LetsNothingSteerATerminal) {
   EXPECT_EQ(Escape("\xff"), "\\xff");
 }
 
-TEST(Escape, CanBeToldFromWhatItEscapes) { EXPECT_EQ(Escape("\\x1b"), "\\\\x1b"); }
+TEST(Escape, CanBeToldFromWhatItEscapes) {
+  EXPECT_EQ(Escape("\\x1b"), "\\\\x1b");
+}
 
 TEST(Escape, CutsWhatIsTooLongAndSaysSo) {
   EXPECT_EQ(Escape("abcdef", 3), "abc…");

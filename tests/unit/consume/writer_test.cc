@@ -97,7 +97,8 @@ TEST_F(WriterTest, KeepsTheOrderWhenTheReaderIsSlow) {
 TEST_F(WriterTest, PushingNeverBlocksAndTheQueueIsCounted) {
   Writer writer(pipe_.second.get(), 1 << 20);
   constexpr std::size_t kPiece = 100'000;
-  for (Position i = 1; i <= 50; ++i) writer.Push(Bytes(std::string(kPiece, 'x')), 7, i * kPiece);
+  for (Position i = 1; i <= 50; ++i)
+    writer.Push(Bytes(std::string(kPiece, 'x')), 7, i * kPiece);
   // A pipe holds 64 KiB, or at most what a user may have.
   EXPECT_GE(writer.queued() + writer.written(), 50 * kPiece);
   EXPECT_GE(writer.queued(), 50 * kPiece - 1024 * 1024);
@@ -156,7 +157,9 @@ TEST_F(WriterTest, IsAbortedOutOfAWriteThatNobodyReads) {
   writer.reset();
 }
 
-TEST_F(WriterTest, IsAbortedBeforeAnythingWasPushed) { Writer writer(pipe_.second.get(), 1); }
+TEST_F(WriterTest, IsAbortedBeforeAnythingWasPushed) {
+  Writer writer(pipe_.second.get(), 1);
+}
 
 TEST_F(WriterTest, WakesEachTimeThatMuchWasWritten) {
   Writer writer(pipe_.second.get(), 100'000);
@@ -170,8 +173,8 @@ TEST_F(WriterTest, WakesEachTimeThatMuchWasWritten) {
 }
 
 TEST_F(WriterTest, WritesToAFile) {
-  const std::string path = RuntimeDirectories().front() + "/pipedup-writer-test-" +
-                           std::to_string(ProcessId());
+  const std::string path =
+      RuntimeDirectories().front() + "/pipedup-writer-test-" + std::to_string(ProcessId());
   int error = 0;
   const UniqueFd file = CreateFile(path, &error);
   std::string why;

@@ -22,8 +22,8 @@ class Directory : public testing::Test {
     std::filesystem::remove_all(base_.path(), ignored);
   }
   std::optional<JournalDirectory> Create(const std::string& name) {
-    return JournalDirectory::Create({base_.path()}, name,
-                                    [this](const std::string& text) { warnings_.push_back(text); });
+    return JournalDirectory::Create(
+        {base_.path()}, name, [this](const std::string& text) { warnings_.push_back(text); });
   }
   std::string Parent() const { return base_.path() + "/pipedup-" + std::to_string(UserId()); }
 

@@ -72,7 +72,8 @@ class JournalModel : public testing::TestWithParam<bool>, protected JournalTestB
           journal.KeepFrom(random() % 4 == 0 ? random() % (all.size() + 1) : UINT64_MAX);
           break;
         default:
-          if (!held.empty()) held.erase(held.begin() + static_cast<int>(random() % held.size()));
+          if (!held.empty())
+            held.erase(held.begin() + static_cast<int>(random() % held.size()));
           CheckFind(journal, all, random() % 50);
           break;
       }
@@ -96,14 +97,13 @@ class JournalModel : public testing::TestWithParam<bool>, protected JournalTestB
     ASSERT_EQ(found.has_value(), format != RecordFormat::kRaw);
     if (!found || journal.records() <= count) return;
     const std::uint64_t wanted = journal.records() - count;
-    const Position begins =
-        LengthOfRecords(format, AsBytes(all).first(journal.head()), wanted);
+    const Position begins = LengthOfRecords(format, AsBytes(all).first(journal.head()), wanted);
     ASSERT_EQ(*found, std::max(begins, journal.tail()));
   }
 
   static std::string RandomText(std::mt19937_64& random) {
-    const std::size_t length = std::array<std::size_t, 4>{
-        0, random() % 20, random() % 3000, random() % 400'000}[random() % 4];
+    const std::size_t length = std::array<std::size_t, 4>{0, random() % 20, random() % 3000,
+                                                          random() % 400'000}[random() % 4];
     std::string text(length, 'x');
     for (std::size_t i = 0; i < length; i += 1 + random() % 500) {
       text[i] = "\n\0ab"[random() % 4];

@@ -231,7 +231,8 @@ TEST_P(JournalTest, TakesWhatAPipeHolds) {
   result = journal_->AppendFrom(read_end.get(), true, 100);
   EXPECT_EQ(result.count, 5U);
   if (GetParam()) {  // memory is read into, and a read would block
-    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status, AppendStatus::kWouldBlock);
+    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status,
+              AppendStatus::kWouldBlock);
   }
   write_end.Reset();
   EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status, AppendStatus::kEnd);
@@ -304,7 +305,8 @@ TEST_P(JournalTest, SegmentsAreTheStreamsBytes) {
   std::sort(names.begin(), names.end());
   std::string text;
   std::string why;
-  for (const std::string& name : names) text += *ReadTextFile(directory_.path() + "/" + name, &why);
+  for (const std::string& name : names)
+    text += *ReadTextFile(directory_.path() + "/" + name, &why);
   EXPECT_TRUE(Same(text, all_));
 }
 
@@ -470,7 +472,8 @@ TEST_P(JournalTest, FindsTheLastRecordsOverManySegmentsAndBeginsAtTheTailIfFewer
   Make();
   Fill(4 * kMiB);
   const std::uint64_t kept = (journal_->head() - journal_->tail()) / kKiB;
-  for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{500}, kept - 1}) {
+  for (const std::uint64_t count :
+       {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{500}, kept - 1}) {
     EXPECT_EQ(journal_->FindLast(count), journal_->head() - count * kKiB) << count;
   }
   for (const std::uint64_t count : {kept, kept + 1, 100 * kept}) {

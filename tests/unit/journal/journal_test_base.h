@@ -41,8 +41,9 @@ class TemporaryDirectory {
 inline testing::AssertionResult Same(std::string_view a, std::string_view b) {
   if (a == b) return testing::AssertionSuccess();
   const auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  return testing::AssertionFailure() << a.size() << " and " << b.size() << " bytes, which differ at "
-                                     << (differ.first - a.begin());
+  return testing::AssertionFailure()
+         << a.size() << " and " << b.size() << " bytes, which differ at "
+         << (differ.first - a.begin());
 }
 
 /// How many records end before a position of a text that only grows.
@@ -84,9 +85,12 @@ class JournalTestBase {
     return std::string(length - 1, fill) + "\n";
   }
 
-  static std::string TextOf(const Block& block) { return std::string(AsText(block.payload.bytes)); }
+  static std::string TextOf(const Block& block) {
+    return std::string(AsText(block.payload.bytes));
+  }
 
-  /// [from, head) as it is read; each block's header is checked against `all`, the whole stream.
+  /// [from, head) as it is read; each block's header is checked against `all`, the whole
+  /// stream.
   std::string ReadAll(const Journal& journal, Position from, const std::string& all,
                       std::size_t max = SIZE_MAX) {
     std::string text;

@@ -17,9 +17,10 @@ namespace {
 
 constexpr int kCannotMount = 77;
 
-/// Runs `body` in a child process that sees a file system of `bytes` at `path`. 0: all went well,
-/// kCannotMount: this process may not mount. What the child prints is seen.
-int InSmallFileSystem(const std::string& path, std::size_t bytes, const std::function<void()>& body) {
+/// Runs `body` in a child process that sees a file system of `bytes` at `path`. 0: all went
+/// well, kCannotMount: this process may not mount. What the child prints is seen.
+int InSmallFileSystem(const std::string& path, std::size_t bytes,
+                      const std::function<void()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {
     const std::string size = "mode=0700,size=" + std::to_string(bytes);
@@ -81,13 +82,15 @@ class NoSpace : public testing::Test, protected JournalTestBase {
 };
 
 TEST_F(NoSpace, TheLiveStreamGoesOnWhenBytesAreAppended) {
-  const int status = InSmallFileSystem(directory_.path(), 2 * kMiB, [this] { LiveStreamGoesOn(false); });
+  const int status =
+      InSmallFileSystem(directory_.path(), 2 * kMiB, [this] { LiveStreamGoesOn(false); });
   if (status == kCannotMount) GTEST_SKIP() << "this process may not mount a file system";
   EXPECT_EQ(status, 0);
 }
 
 TEST_F(NoSpace, TheLiveStreamGoesOnWhenAPipeIsSpliced) {
-  const int status = InSmallFileSystem(directory_.path(), 2 * kMiB, [this] { LiveStreamGoesOn(true); });
+  const int status =
+      InSmallFileSystem(directory_.path(), 2 * kMiB, [this] { LiveStreamGoesOn(true); });
   if (status == kCannotMount) GTEST_SKIP() << "this process may not mount a file system";
   EXPECT_EQ(status, 0);
 }
@@ -96,7 +99,8 @@ TEST_F(NoSpace, AFileSystemWithNoRoomAtAllLeavesPrivateMemory) {
   const int status = InSmallFileSystem(directory_.path(), 2 * kMiB, [this] {
     int error = 0;
     const UniqueFd hog = CreateFile(directory_.path() + "/hog", &error);
-    ASSERT_EQ(WriteAt(hog.get(), AsBytes(std::string(3 * kMiB, 'x')), 0).status, IoStatus::kNoSpace);
+    ASSERT_EQ(WriteAt(hog.get(), AsBytes(std::string(3 * kMiB, 'x')), 0).status,
+              IoStatus::kNoSpace);
     auto options = Options(true);
     options.retain_bytes = 4 * kMiB;
     Journal journal(options);

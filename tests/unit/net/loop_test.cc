@@ -98,7 +98,7 @@ TEST(EventLoop, TellsThatADescriptorIsReadable) {
   EventLoop loop;
   auto [read_end, write_end] = MakePipe();
   loop.OnReadable(read_end.get(), [&] { loop.Stop(); });
-  loop.After(Duration(0), [&] { (void)WriteAll(write_end.get(), AsBytes("x")); });
+  loop.After(Duration(0), [fd = write_end.get()] { (void)WriteAll(fd, AsBytes("x")); });
   loop.Run();
   EXPECT_TRUE(IsReadable(read_end.get()));
 }
@@ -111,7 +111,7 @@ TEST(EventLoop, TellsThatTheOtherSideHasGone) {
     told = "reader";
     loop.Stop();
   });
-  loop.After(milliseconds(1), [&] { read_end.Reset(); });
+  loop.After(milliseconds(1), [&end = read_end] { end.Reset(); });
   loop.Run();
   EXPECT_EQ(told, "reader");
 }
@@ -190,7 +190,8 @@ TEST(EventLoop, ACallbackMayAddAWatch) {
   EventLoop loop;
   auto [read_end, write_end] = MakePipe();
   ASSERT_EQ(WriteAll(write_end.get(), AsBytes("x")).status, IoStatus::kOk);
-  loop.After(Duration(0), [&, fd = read_end.get()] { loop.OnReadable(fd, [&] { loop.Stop(); }); });
+  loop.After(Duration(0),
+             [&, fd = read_end.get()] { loop.OnReadable(fd, [&] { loop.Stop(); }); });
   loop.Run();
 }
 

@@ -131,8 +131,8 @@ TEST_F(ChildTest, HasNoSignalBlockedAndDiesOfABrokenPipe) {
 TEST_F(ChildTest, GetsSignals) {
   auto [read_end, write_end] = MakePipe();
   const Child child =
-      StartChild({"sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"}, 0,
-                 write_end.get());
+      StartChild({"sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"},
+                 0, write_end.get());
   std::array<std::byte, 16> buffer{};
   ASSERT_EQ(ReadSome(read_end.get(), buffer).status, IoStatus::kOk);
   SendSignal(child, SIGTERM);
@@ -140,7 +140,9 @@ TEST_F(ChildTest, GetsSignals) {
   SendSignal(Child{}, SIGTERM);  // to nobody
 }
 
-TEST_F(ChildTest, NobodyIsReapedWhenNobodyHasEnded) { EXPECT_EQ(ReapOne().pid, -1); }
+TEST_F(ChildTest, NobodyIsReapedWhenNobodyHasEnded) {
+  EXPECT_EQ(ReapOne().pid, -1);
+}
 
 // ---- signals ----
 

@@ -86,7 +86,8 @@ TEST_F(FileTest, AFileInItsPlaceIsRefused) {
 
 TEST_F(FileTest, AnotherUsersDirectoryIsRefused) {
   ASSERT_EQ(::mkdir(Path("d").c_str(), 0700), 0);
-  if (::chown(Path("d").c_str(), 12345, 12345) != 0) GTEST_SKIP() << "this user may not give it away";
+  if (::chown(Path("d").c_str(), 12345, 12345) != 0)
+    GTEST_SKIP() << "this user may not give it away";
   EXPECT_FALSE(MakePrivateDirectory(Path("d"), &why_));
   EXPECT_NE(why_.find("another user"), std::string::npos) << why_;
 }
@@ -132,7 +133,8 @@ TEST_F(FileTest, ALockIsFreeWhenItsProcessDies) {
     ::_exit(1);
   }
   std::string told(1, ' ');
-  ASSERT_EQ(ReadSome(read_end.get(), std::as_writable_bytes(std::span(told))).status, IoStatus::kOk);
+  ASSERT_EQ(ReadSome(read_end.get(), std::as_writable_bytes(std::span(told))).status,
+            IoStatus::kOk);
   EXPECT_EQ(told, "y");
   EXPECT_FALSE(FileLock::TryAcquire(Path("lock"), &why_));
   ::kill(child, SIGKILL);

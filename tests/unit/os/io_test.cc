@@ -103,12 +103,15 @@ TEST_F(IoTest, WriteNowNeverBlocks) {
   std::string text(full + 3, '\0');
   std::size_t used = 0;
   while (used < text.size()) {
-    used += ReadSome(pipe_.first.get(), std::as_writable_bytes(std::span(text)).subspan(used)).count;
+    used += ReadSome(pipe_.first.get(), std::as_writable_bytes(std::span(text)).subspan(used))
+                .count;
   }
   EXPECT_EQ(text.substr(0, 4), "onex");
 }
 
-TEST_F(IoTest, WriteNowIsForPipesOnly) { EXPECT_FALSE(CanWriteNow(file_.get())); }
+TEST_F(IoTest, WriteNowIsForPipesOnly) {
+  EXPECT_FALSE(CanWriteNow(file_.get()));
+}
 
 TEST_F(IoTest, APipeWithoutAReaderIsClosed) {
   pipe_.first.Reset();

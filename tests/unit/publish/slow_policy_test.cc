@@ -12,7 +12,8 @@ class SlowPolicyTest : public testing::Test {
  protected:
   static constexpr std::uint64_t kWindow = 1000;
 
-  Member& Join(const std::string& id, Position position, control::Role role = control::Role::kSub) {
+  Member& Join(const std::string& id, Position position,
+               control::Role role = control::Role::kSub) {
     Member& member = members_.Join(id, "route of " + id);
     member.position = position;
     member.role = role;
@@ -37,8 +38,8 @@ class SlowPolicyTest : public testing::Test {
 TEST_F(SlowPolicyTest, WithDropNobodyIsWaitedForAndNothingIsKept) {
   SlowPolicy drop({false, kWindow, seconds(30)});
   Join("a", 0);
-  const SlowDecision decision =
-      drop.Decide(members_, 5000, [](Position) { return std::uint64_t{5000}; }, now_);
+  const SlowDecision decision = drop.Decide(
+      members_, 5000, [](Position) { return std::uint64_t{5000}; }, now_);
   EXPECT_FALSE(decision.hold);
   EXPECT_EQ(decision.waits_for, nullptr);
   EXPECT_EQ(decision.keep_from, UINT64_MAX);

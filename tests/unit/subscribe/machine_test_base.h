@@ -25,12 +25,16 @@ class RecordingActions final : public ModeActions {
     std::string from = std::to_string(read.from.value);
     if (read.from.kind == control::ReadFrom::Kind::kLast) from = "last " + from;
     if (read.from.kind == control::ReadFrom::Kind::kSince) from = "since " + from;
-    calls.push_back(read.max == 0 ? "ping" : "read " + from + " max " + std::to_string(read.max));
+    calls.push_back(read.max == 0 ? "ping"
+                                  : "read " + from + " max " + std::to_string(read.max));
   }
   void Subscribe(const std::string& stream) override { calls.push_back("subscribe " + stream); }
-  void Unsubscribe(const std::string& stream) override { calls.push_back("unsubscribe " + stream); }
+  void Unsubscribe(const std::string& stream) override {
+    calls.push_back("unsubscribe " + stream);
+  }
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override {
-    calls.push_back("deliver " + std::to_string(from) + "-" + std::to_string(from + bytes.size()));
+    calls.push_back("deliver " + std::to_string(from) + "-" +
+                    std::to_string(from + bytes.size()));
     EXPECT_EQ(from + bytes.size(), header.end()) << "the header is of the block that they end";
     delivered.append(AsText(bytes.bytes));
   }
@@ -48,7 +52,8 @@ class RecordingActions final : public ModeActions {
     calls.push_back("mode " + std::string(control::ToText(mode)));
   }
   void EndOfStream(Position position, std::uint32_t exit_status) override {
-    calls.push_back("end " + std::to_string(position) + " status " + std::to_string(exit_status));
+    calls.push_back("end " + std::to_string(position) + " status " +
+                    std::to_string(exit_status));
   }
   void Remake() override { calls.push_back("remake"); }
   void Fail(int exit_status, const std::string& text) override {
@@ -103,7 +108,9 @@ class MachineTest : public testing::Test {
     return {std::move(text), bytes};
   }
 
-  static std::int64_t TimeOf(Position from) { return 1'000'000 + static_cast<std::int64_t>(from); }
+  static std::int64_t TimeOf(Position from) {
+    return 1'000'000 + static_cast<std::int64_t>(from);
+  }
 
   static BlockHeader Data(Position from, Position to, SessionId session = kSession) {
     BlockHeader header;
@@ -154,7 +161,9 @@ class MachineTest : public testing::Test {
     return *machine_;
   }
 
-  void Welcomed(Position tail, Position head) { machine_->OnWelcome(WelcomeTo(tail, head), now_); }
+  void Welcomed(Position tail, Position head) {
+    machine_->OnWelcome(WelcomeTo(tail, head), now_);
+  }
 
   void Live(Position from, Position to) {
     machine_->OnLive(Data(from, to), Payload(from, to), now_);
@@ -164,7 +173,9 @@ class MachineTest : public testing::Test {
   void Replay(Position from, Position to) {
     machine_->OnReplay(Data(from, to), Payload(from, to), now_);
   }
-  void ReplayEnd(Position at) { machine_->OnReplay(Head(at, BlockKind::kEndOfStream), {}, now_); }
+  void ReplayEnd(Position at) {
+    machine_->OnReplay(Head(at, BlockKind::kEndOfStream), {}, now_);
+  }
 
   /// Answers the oldest read that has no answer yet; pings do not count.
   void Done(Position next, Position tail, Position head,

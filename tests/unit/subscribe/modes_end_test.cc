@@ -24,8 +24,8 @@ TEST_F(End, IsReachedWhileLive) {
   MakeLiveAt(160);
   Live(160, 170);
   LiveEnd(170);
-  EXPECT_EQ(actions_.Take(), (Calls{"deliver 160-170", "unsubscribe demo", "mode ended",
-                                    "end 170 status 3"}));
+  EXPECT_EQ(actions_.Take(),
+            (Calls{"deliver 160-170", "unsubscribe demo", "mode ended", "end 170 status 3"}));
   EXPECT_EQ(machine_->state(), State::kEnded);
 }
 
@@ -35,8 +35,8 @@ TEST_F(End, BehindAHoleWaitsUntilTheHoleIsMended) {
   EXPECT_EQ(actions_.Take(), (Calls{"mode catch-up", "read 160 max 160"}));
   Replay(160, 320);
   Done(320, 0, 320);
-  EXPECT_EQ(actions_.Take(), (Calls{"deliver 160-320", "unsubscribe demo", "mode ended",
-                                    "end 320 status 3"}));
+  EXPECT_EQ(actions_.Take(),
+            (Calls{"deliver 160-320", "unsubscribe demo", "mode ended", "end 320 status 3"}));
 }
 
 TEST_F(End, BehindWaitingBlocksComesAfterThem) {
@@ -52,7 +52,8 @@ TEST_F(End, IsToldInTheAnswerOfARead) {
   MakeCatchUp(320);
   Replay(0, 320);
   ReplayEnd(320);
-  EXPECT_EQ(actions_.Take(), (Calls{"begin 0", "deliver 0-320", "mode ended", "end 320 status 3"}));
+  EXPECT_EQ(actions_.Take(),
+            (Calls{"begin 0", "deliver 0-320", "mode ended", "end 320 status 3"}));
 }
 
 TEST_F(End, BehindAReplayWithAHoleWaitsForIt) {
@@ -130,7 +131,8 @@ TEST_F(Sessions, WithoutFollowANewOneIsAFailureAndTheRestAGap) {
   LiveHead(320);
   actions_.Take();
   machine_->OnWelcome(WelcomeTo(0, 0, 8), now_);
-  EXPECT_EQ(actions_.Take(), (Calls{"gap 160-320", "fail " + std::to_string(kExitUnreachable)}));
+  EXPECT_EQ(actions_.Take(),
+            (Calls{"gap 160-320", "fail " + std::to_string(kExitUnreachable)}));
   EXPECT_EQ(machine_->state(), State::kStopped);
 }
 
@@ -139,8 +141,8 @@ TEST_F(Sessions, WithFollowANewOneIsReadFromItsFirstByte) {
   LiveHead(320);
   actions_.Take();
   machine_->OnWelcome(WelcomeTo(0, 48, 8), now_);
-  EXPECT_EQ(actions_.Take(), (Calls{"gap 160-320", "unsubscribe demo", "session 7 -> 8", "begin 0",
-                                    "mode catch-up", "read 0 max 48"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"gap 160-320", "unsubscribe demo", "session 7 -> 8",
+                                    "begin 0", "mode catch-up", "read 0 max 48"}));
   machine_->OnReplay(Data(0, 48, 8), Payload(0, 48), now_);
   EXPECT_EQ(actions_.Take(), (Calls{"deliver 0-48"}));
 }
@@ -283,9 +285,8 @@ TEST_F(Silence, AfterRemakingTheRangesAskedBeforeAreForgotten) {
   actions_.Take();
   machine_->OnConnect(now_);
   Welcomed(0, 40 * kMiB);
-  EXPECT_EQ(actions_.Take(),
-            (Calls{"mode joining", "hello", "mode catch-up", "read 0 max 4194304",
-                   "read 4194304 max 4194304"}));
+  EXPECT_EQ(actions_.Take(), (Calls{"mode joining", "hello", "mode catch-up",
+                                    "read 0 max 4194304", "read 4194304 max 4194304"}));
 }
 
 TEST_F(Silence, LastHeardIsWhenTheLastMessageCame) {

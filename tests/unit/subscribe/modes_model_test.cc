@@ -1,5 +1,6 @@
-// The signature property, by seed: whatever is dropped, damaged, forgotten, delayed or restarted, what
-// was delivered and what was reported lost are together what was produced, in order and once.
+// The signature property, by seed: whatever is dropped, damaged, forgotten, delayed or
+// restarted, what was delivered and what was reported lost are together what was produced, in
+// order and once.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,13 +27,13 @@ struct Plan {
   RecordFormat format = RecordFormat::kLines;
   std::uint64_t hold_bytes = 16 * kMiB;
   std::uint64_t retain_bytes = kMiB;
-  std::uint64_t produce_bytes = 4 * kMiB;   ///< of each session
-  std::uint64_t before_bytes = 0;           ///< published before the subscriber comes
-  std::uint64_t consumer_rate = 0;          ///< bytes for each ms; 0: whatever comes
+  std::uint64_t produce_bytes = 4 * kMiB;  ///< of each session
+  std::uint64_t before_bytes = 0;          ///< published before the subscriber comes
+  std::uint64_t consumer_rate = 0;         ///< bytes for each ms; 0: whatever comes
   int restarts = 0;
   bool follow = false;
-  bool crash = false;      ///< a restart comes in the middle of a session
-  bool partitions = false; ///< now and then nothing arrives for some seconds
+  bool crash = false;       ///< a restart comes in the middle of a session
+  bool partitions = false;  ///< now and then nothing arrives for some seconds
 };
 
 Plan MakePlan(std::mt19937_64& random) {
@@ -47,17 +48,18 @@ Plan MakePlan(std::mt19937_64& random) {
   plan.faults.forget_member = pick(0.0, 0.0, 0.05);
   plan.from = pick(Beginning::Kind::kNow, Beginning::Kind::kStart, Beginning::Kind::kStart,
                    Beginning::Kind::kPosition, Beginning::Kind::kAgo, Beginning::Kind::kLast);
-  plan.format = pick(RecordFormat::kLines, RecordFormat::kLines, RecordFormat::kNul,
-                     RecordFormat::kRaw);
+  plan.format =
+      pick(RecordFormat::kLines, RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw);
   if (plan.format == RecordFormat::kRaw && plan.from == Beginning::Kind::kLast) {
     plan.from = Beginning::Kind::kNow;
   }
   plan.hold_bytes = pick(5 * kMiB, 9 * kMiB, 16 * kMiB);
   plan.retain_bytes = pick(kMiB / 4, kMiB / 4, kMiB, 4 * kMiB, 64 * kMiB);
-  plan.produce_bytes = pick(std::uint64_t{0}, std::uint64_t{1000}, kMiB / 3, 2 * kMiB, 7 * kMiB);
+  plan.produce_bytes =
+      pick(std::uint64_t{0}, std::uint64_t{1000}, kMiB / 3, 2 * kMiB, 7 * kMiB);
   plan.before_bytes = random() % 3 == 0 ? 0 : random() % (plan.produce_bytes + 1);
-  plan.consumer_rate = pick(std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{500},
-                            std::uint64_t{20000});
+  plan.consumer_rate =
+      pick(std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{500}, std::uint64_t{20000});
   plan.follow = random() % 3 == 0;
   plan.restarts = random() % 3 == 0 ? 1 + static_cast<int>(random() % 2) : 0;
   plan.crash = random() % 2 == 0;
@@ -115,8 +117,8 @@ class Simulation final : public ModeActions {
       std::mt19937_64 random(1);
       while (text.size() < 3 * kMiB) {
         text.append(random() % 50 == 0 ? random() % 40000 : random() % 120, 'x');
-        for (std::size_t i = text.size() - std::min<std::size_t>(text.size(), 8); i < text.size();
-             ++i) {
+        for (std::size_t i = text.size() - std::min<std::size_t>(text.size(), 8);
+             i < text.size(); ++i) {
           text[i] = static_cast<char>('a' + random() % 26);
         }
         text += random() % 4 == 0 ? '\0' : '\n';
@@ -173,7 +175,8 @@ class Simulation final : public ModeActions {
     }
     const bool end_of_all =
         !plan_.follow || (plan_.restarts == 0 && machine_->session() == session().id);
-    if (failed_ || (machine_->state() == ModeMachine::State::kEnded && end_of_all)) over_ = true;
+    if (failed_ || (machine_->state() == ModeMachine::State::kEnded && end_of_all))
+      over_ = true;
   }
 
   /// Requests arrive, answers are made and arrive, each at its own pace.
@@ -356,7 +359,8 @@ class Simulation final : public ModeActions {
     if (plan_.from == Beginning::Kind::kPosition && sessions_.size() == 1) {
       ASSERT_GE(position, asked_position_);
       if (publisher_->journal().tail() == 0) {
-        ASSERT_LE(position, BoundaryFrom(asked_position_)) << "a record was passed over silently";
+        ASSERT_LE(position, BoundaryFrom(asked_position_))
+            << "a record was passed over silently";
       }
     }
     if (expected_session_ != 0 && !again && changed_) {
@@ -387,7 +391,8 @@ class Simulation final : public ModeActions {
     ASSERT_TRUE(of.ended) << "an end that was never announced; " << Where();
     ASSERT_EQ(position, of.bytes.size());
     if (!something_came_ && !of.IsBoundary(expected_)) expected_ = position;  // no record began
-    ASSERT_EQ(expected_, position) << "the end came before everything was delivered or reported";
+    ASSERT_EQ(expected_, position)
+        << "the end came before everything was delivered or reported";
     end_told_ = true;
   }
 
@@ -487,8 +492,8 @@ TEST(ModesModel, GapsTellTheirRecordsExactly) {
     if (simulation.wrong_records() > 0 && wrong == 0) example = seed;
     wrong += simulation.wrong_records();
   }
-  EXPECT_EQ(wrong, 0) << "gaps with a wrong first_record or records; the first with PIPEDUP_SEED="
-                      << example;
+  EXPECT_EQ(wrong, 0)
+      << "gaps with a wrong first_record or records; the first with PIPEDUP_SEED=" << example;
 }
 
 }  // namespace

@@ -139,7 +139,8 @@ TEST_F(Pace, WaitingBlocksThatTakeTooMuchRoomAreDroppedAndFetchedLater) {
   EXPECT_TRUE(actions_.delivered.empty());
   // Now everything comes by request, in order.
   while (machine_->position() < at) {
-    ASSERT_LT(answered_, actions_.reads.size()) << "nothing was asked at " << machine_->position();
+    ASSERT_LT(answered_, actions_.reads.size())
+        << "nothing was asked at " << machine_->position();
     const control::Read read = actions_.reads[answered_];
     const Position end = std::min(read.from.value + read.max, at);
     ReplayRange(read.from.value, end);

@@ -1,8 +1,9 @@
-// A publisher without sockets: a real journal in private memory, and two channels that lose things.
+// A publisher without sockets: a real journal in private memory, and two channels that lose
+// things.
 #pragma once
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -165,7 +166,7 @@ class SimulatedPublisher {
   const Journal& journal() const { return *journal_; }
   void set_faults(const Faults& faults) { faults_ = faults; }
 
-  std::deque<LiveMessage> live;   ///< on the way to the subscriber
+  std::deque<LiveMessage> live;  ///< on the way to the subscriber
   std::deque<Answer> answers;
 
  private:
@@ -198,8 +199,8 @@ class SimulatedPublisher {
     return header;
   }
   control::Done MakeDone(std::uint64_t request, control::Done::Outcome outcome, Position next) {
-    return {request, outcome, session_.id, next, journal_->tail(), journal_->head(),
-            session_.ended};
+    return {request,          outcome,          session_.id,   next,
+            journal_->tail(), journal_->head(), session_.ended};
   }
   bool Start(Pending& pending) {
     const control::ReadFrom& from = pending.read.from;
