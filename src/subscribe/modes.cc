@@ -308,7 +308,8 @@ void ModeMachine::OnGone(Position tail) {
     BeginAt(position_);  // it was asked for by its position, so it counts as lost
   }
   const bool have = !stash_.empty() && stash_.front().header.position <= tail;
-  Lose(have ? stash_.front().header.position : tail, kRetentionPassed);
+  const Position to = have ? stash_.front().header.position : tail;
+  if (to > position_) Lose(to, kRetentionPassed);
   if (have) TakeStash();
 }
 
@@ -394,7 +395,9 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
     // fetched.
     if (header.kind == BlockKind::kData) Take(header, payload);
     if (state_ == State::kStopped) return;
-    if (stash_.empty()) {
+    if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
+    if (state_ == State::kStopped) return;
+    if (stash_.empty() && Subscribed()) {
       EnterLive();
     }
     if (end_) ReachEnd(*end_);

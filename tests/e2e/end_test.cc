@@ -176,7 +176,7 @@ TEST(End, AReaderThatLeavesInTheMiddleSaysNothingInText) {
 
 TEST(End, LingerIsOverForAStoppedSubscriberAndThePublisherSaysWho) {
   const TempDir directory;
-  Publisher publisher(directory, {"--linger", "500ms"});
+  Publisher publisher(directory, {"--linger", "5s"});
   Subscriber stopped(directory, publisher.endpoint(), {"--name", "sleepy"});
   Subscriber other(directory, publisher.endpoint());
   ASSERT_TRUE(stopped.WaitUntilLive());
