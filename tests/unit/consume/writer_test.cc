@@ -110,10 +110,8 @@ TEST_F(WriterTest, TheMarkTellsOfAPieceThatIsWrittenInPart) {
   writer.Push(Bytes(std::string(3'000'000, 'x')), 7, 3'000'004);
   (void)Read(5000);
   (void)Read(100'000);
-  Writer::Mark mark = writer.mark();
-  EXPECT_EQ(mark.position, 4U);
   writer.Abort();
-  mark = writer.mark();
+  const Writer::Mark mark = writer.mark();
   // Exactly what went into the pipe: what is still in it can be read.
   const std::uint64_t written = mark.position + mark.partial;
   EXPECT_EQ(written, writer.written());

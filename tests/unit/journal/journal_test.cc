@@ -230,10 +230,11 @@ TEST_P(JournalTest, TakesWhatAPipeHolds) {
   EXPECT_EQ(result.count, 3U);
   result = journal_->AppendFrom(read_end.get(), true, 100);
   EXPECT_EQ(result.count, 5U);
-  if (GetParam()) {  // memory is read into, and a read would block
-    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status,
-              AppendStatus::kWouldBlock);
+#if !defined(PIPEDUP_PORTABLE)  // without splice it is read, as memory is, and a read would block
+  if (GetParam()) {
+    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status, AppendStatus::kWouldBlock);
   }
+#endif
   write_end.Reset();
   EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status, AppendStatus::kEnd);
   journal_->PublishAll();
