@@ -1,3 +1,4 @@
+// Over 500 lines: one machine, whose states only make sense beside each other.
 #include "subscribe/modes.h"
 
 #include <algorithm>

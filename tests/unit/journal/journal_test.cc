@@ -1,3 +1,4 @@
+// Over 500 lines: one fixture, run for both kinds of journal.
 // Append, publish, read, find, retain: in files and in private memory.
 #include "journal/journal.h"
 

@@ -1,3 +1,4 @@
+// Over 500 lines: one simulation of a publisher, a network and a consumer.
 // The signature property, by seed: whatever is dropped, damaged, forgotten, delayed or
 // restarted, what was delivered and what was reported lost are together what was produced, in
 // order and once.
