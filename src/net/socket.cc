@@ -102,6 +102,8 @@ void Socket::SetCommon(std::int64_t max_message_bytes, int linger_ms) {
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
   socket.SetCommon(control::kMaxRequestBytes, 0);  // it receives subscriptions only
+  // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
+  // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
   socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);
   socket.socket_.set(zmq::sockopt::backlog, kBacklog);
   socket.socket_.set(zmq::sockopt::zap_domain, kZapDomain);
@@ -187,10 +189,6 @@ void Socket::Subscribe(std::string_view prefix) {
 void Socket::Unsubscribe(std::string_view prefix) {
   armed_ = false;
   socket_.set(zmq::sockopt::unsubscribe, zmq::buffer(prefix));
-}
-
-void Socket::SetSendHighWaterMark(int messages) {
-  socket_.set(zmq::sockopt::sndhwm, messages);  // since libzmq 4.2 for connected peers, too
 }
 
 void Socket::SetLinger(std::chrono::milliseconds time) {

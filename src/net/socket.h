@@ -101,7 +101,6 @@ class Socket {
 
   void Subscribe(std::string_view prefix);
   void Unsubscribe(std::string_view prefix);
-  void SetSendHighWaterMark(int messages);
   /// How long Close may take to deliver what is queued.
   void SetLinger(std::chrono::milliseconds time);
 

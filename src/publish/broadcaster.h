@@ -10,6 +10,11 @@
 
 namespace pipedup {
 
+/// Blocks that a subscriber's queue in the PUB socket holds before it misses one: 32 MiB of full
+/// ones. Small ones come to far less, but the kernel's buffers hold thousands of those, and one
+/// that is missed is read from the journal.
+inline constexpr int kLiveQueueMessages = 128;
+
 struct BroadcasterCounters {
   std::uint64_t blocks = 0;
   std::uint64_t heads = 0;
@@ -30,20 +35,14 @@ class Broadcaster {
   bool ended() const { return ended_; }
   /// The header of a head message, as of now.
   BlockHeader HeadHeader() const;
-  /// Messages that a subscriber's queue should hold: about 32 MiB of recent blocks.
-  int HighWaterMark() const { return high_water_mark_; }
   const BroadcasterCounters& counters() const { return counters_; }
 
  private:
-  void AdaptHighWaterMark(Socket& data, std::uint32_t length);
-
   const std::string stream_;
   const Journal& journal_;
   const std::shared_ptr<Outstanding> account_;
   bool ended_ = false;
   std::uint32_t exit_status_ = 0;
-  std::uint64_t typical_block_ = 256 * 1024;
-  int high_water_mark_;
   BroadcasterCounters counters_;
 };
 

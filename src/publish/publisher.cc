@@ -14,7 +14,7 @@ constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member 
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
 constexpr auto kRemakePause = std::chrono::seconds(1);
-constexpr std::uint64_t kMostPinned = 32 * 1024 * 1024;
+constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;  // one stopped peer's queue does not
 constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
 
 std::uint64_t Window(const PublisherOptions& options) {
@@ -33,7 +33,7 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       policy_({options_.wait, Window(options_), options_.stall_limit}),
       live_account_(std::make_shared<Outstanding>(nullptr)),
       broadcaster_(options_.stream, journal, live_account_),
-      listener_(context, options_.endpoints, broadcaster_.HighWaterMark()),
+      listener_(context, options_.endpoints, kLiveQueueMessages),
       control_(loop, journal, broadcaster_, members_,
                {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow()},
                *this) {
@@ -154,7 +154,7 @@ void Publisher::GuardMemory() {
 }
 
 void Publisher::RemakeData() {
-  remaking_data_ = !listener_.RemakeData(broadcaster_.HighWaterMark());
+  remaking_data_ = !listener_.RemakeData(kLiveQueueMessages);
   if (remaking_data_) loop_.After(kRemakeRetry, [this] { RemakeData(); });
 }
 

@@ -62,6 +62,36 @@ TEST(End, CountStopsAfterExactlyThatManyRecords) {
   EXPECT_EQ(0, publisher.Wait()) << publisher.log();
 }
 
+// Connections are torn down while they are written to, with blocks from one line to 256 KiB.
+TEST(End, SubscribersLeaveWhileBlocksOfAllSizesAreSent) {
+  const TempDir directory;
+  Publisher publisher(directory, {"--slow", "wait"});
+  Subscriber stays(directory, publisher.endpoint());
+  ASSERT_TRUE(stays.WaitUntilLive());
+  std::string produced;
+  const auto write = [&](const std::string& bytes) {
+    produced += bytes;
+    return publisher.Write(bytes);
+  };
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::unique_ptr<Subscriber>> leaving;
+    for (const char* count : {"1", "50", "200", "300", "301", "2000"}) {
+      leaving.push_back(std::make_unique<Subscriber>(directory, publisher.endpoint(),
+                                                     Words{"--count", count}));
+      ASSERT_TRUE(leaving.back()->WaitUntilLive());
+    }
+    for (int line = 0; line < 300; ++line) ASSERT_TRUE(write(MakeLines('a', 1)));
+    ASSERT_TRUE(write(MakeLines('b', 200'000)));
+    for (const auto& subscriber : leaving) {
+      EXPECT_EQ(0, subscriber->Wait()) << subscriber->log();
+    }
+  }
+  publisher.CloseInput();
+  EXPECT_EQ(0, stays.Wait()) << stays.log();
+  EXPECT_EQ("", CheckEquation({.produced = produced}, stays.account()));
+  EXPECT_EQ(0, publisher.Wait()) << publisher.log();
+}
+
 TEST(End, CountOfMoreThanTheStreamHasEndsWithIt) {
   const TempDir directory;
   Publisher publisher(directory, {"--wait-subs", "1"});

@@ -1,4 +1,4 @@
-// The high-water mark follows the size of blocks; heads tell where the journal stands.
+// Heads tell where the journal stands, and at the end that nothing follows.
 #include "publish/broadcaster.h"
 
 #include <gtest/gtest.h>
@@ -27,31 +27,10 @@ class BroadcasterTest : public testing::Test {
   }
 
   Context context_;
-  Socket socket_ = Socket::Pub(context_, 128);
+  Socket socket_ = Socket::Pub(context_, kLiveQueueMessages);
   std::optional<Journal> journal_;
   std::optional<Broadcaster> broadcaster_;
 };
-
-TEST_F(BroadcasterTest, HoldsAbout32MiBOfLargeBlocks) {
-  EXPECT_EQ(broadcaster_->HighWaterMark(), 128);
-  Publish(256 * 1024, 50);
-  EXPECT_EQ(broadcaster_->HighWaterMark(), 128);
-}
-
-TEST_F(BroadcasterTest, HoldsManySmallBlocks) {
-  Publish(4096, 200);
-  EXPECT_GE(broadcaster_->HighWaterMark(), 4000);
-  EXPECT_LE(broadcaster_->HighWaterMark(), 17000);
-  Publish(16, 500);
-  EXPECT_GT(broadcaster_->HighWaterMark(), 16000);
-  EXPECT_LE(broadcaster_->HighWaterMark(), 32768);
-}
-
-TEST_F(BroadcasterTest, GoesBackWhenBlocksBecomeLarge) {
-  Publish(16, 500);
-  Publish(200 * 1024, 200);
-  EXPECT_LE(broadcaster_->HighWaterMark(), 320);
-}
 
 TEST_F(BroadcasterTest, CountsWhatItSends) {
   Publish(100, 3);
