@@ -45,8 +45,6 @@ inline constexpr auto kForever = std::chrono::nanoseconds::max();
 
 /// Stores `when_given` when the flag is given, and its opposite when it is given as "false".
 Target Flag(bool* to, bool when_given = true);
-/// Counts how often the flag is given.
-Target Repeats(int* to);
 /// Any text that `check` (see Store) does not object to.
 Target Text(std::string* to, Store check = {});
 Target Text(std::optional<std::string>* to, Store check = {});

@@ -16,7 +16,7 @@ struct Common {
   bool help = false;
   bool version = false;
   bool quiet = false;
-  int verbose = 0;
+  bool verbose = false;
   bool json = false;
   Color color = Color::kAuto;
   std::string config;
@@ -41,8 +41,8 @@ std::vector<Option> CommonOptions(Common* to) {
        .conflicts = "verbose"},
       {.name = "verbose",
        .letter = 'v',
-       .summary = "Say more about what happens; may be repeated.",
-       .target = Repeats(&to->verbose),
+       .summary = "Say more about what happens.",
+       .target = Flag(&to->verbose),
        .conflicts = "quiet"},
       {.name = "log-format",
        .summary = "How events are written to stderr.",
@@ -71,7 +71,7 @@ ReporterOptions ReporterFor(const std::string& program, const Common& common,
   ReporterOptions options;
   options.program = program;
   options.json = common.json;
-  options.verbosity = common.quiet ? -1 : std::min(common.verbose, 1);
+  options.verbosity = common.quiet ? -1 : common.verbose ? 1 : 0;
   options.color = common.color == Color::kAlways ||
                   (common.color == Color::kAuto && surroundings.stderr_is_terminal &&
                    surroundings.environment("NO_COLOR").empty() &&

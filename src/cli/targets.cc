@@ -122,17 +122,6 @@ Target Flag(bool* to, bool when_given) {
           .initial = *to == when_given ? "true" : "false"};
 }
 
-Target Repeats(int* to) {
-  return {.form = Target::Form::kFlag,
-          .store = [to](std::string_view text) -> std::string {
-            const std::optional<bool> value = ParseBool(text);
-            if (!value) return NotBool(text);
-            *to = *value ? *to + 1 : 0;
-            return "";
-          },
-          .initial = *to > 0 ? "true" : "false"};
-}
-
 Target Text(std::string* to, Store check) {
   return {.store = StoreText(to, std::move(check)), .initial = *to};
 }

@@ -15,8 +15,8 @@ constexpr int kMessagesPerCall = 64;             // then the loop looks at the l
 constexpr std::size_t kTurnBytes = 1024 * 1024;  // for one member, before the next one's turn
 constexpr std::size_t kCallBytes = 2 * 1024 * 1024;  // for all members, before the loop goes on
 constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
-constexpr std::size_t kMostReads =
-    2 * control::kMaxReadsOutstanding;  // some may be forgotten ones
+// A subscriber that gave up waiting asks again, while its earlier reads still stand.
+constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;
 constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
@@ -160,9 +160,9 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
   done.request = read.request;
   if (read.session != journal_.session()) {
     done.outcome = control::Done::Outcome::kWrongSession;
-    Finish(*member, done);
+    Reply(route, Stamped(done));
   } else if (read.max == 0) {
-    Finish(*member, done);  // a ping
+    Reply(route, Stamped(done));  // a ping
   } else if (member->reads.size() >= kMostReads) {
     ++counters_.bad_requests;
     Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way"});
@@ -273,8 +273,7 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
       done.request = pending.read.request;
       done.outcome = control::Done::Outcome::kGone;
       done.next = pending.next;
-      Finish(member, done);
-      member.reads.pop_front();
+      if (!Finish(member, done)) return true;
       continue;
     }
     if (pending.left == 0 || pending.next >= journal_.head()) {
@@ -284,8 +283,7 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
       control::Done done;
       done.request = pending.read.request;
       done.next = pending.next;
-      Finish(member, done);
-      member.reads.pop_front();
+      if (!Finish(member, done)) return true;
       continue;
     }
     if (turn >= kTurnBytes) {
@@ -351,21 +349,34 @@ SendStatus ControlServer::SendBlock(const Member& member, const Block& block) {
   return control_->SendShared(block.payload, member.replay, Frame::kLast);
 }
 
-void ControlServer::Finish(Member& member, control::Done done) {
+// Answers the member's oldest read. False: its queue is full, and the answer is tried again; a
+// member whose connection is gone is found out by what is sent to it next.
+bool ControlServer::Finish(Member& member, const control::Done& done) {
+  if (Reply(member.route, Stamped(done)) == SendStatus::kFull) {
+    ScheduleServe(kRetryFull);
+    return false;
+  }
+  member.reads.pop_front();
+  return true;
+}
+
+control::Done ControlServer::Stamped(control::Done done) const {
   done.session = journal_.session();
   done.tail = journal_.tail();
   done.head = journal_.head();
   done.ended = broadcaster_.ended();
-  Reply(member.route, done);
+  return done;
 }
 
-void ControlServer::Reply(const std::string& route, const control::Message& message) {
-  if (control_ == nullptr || route.empty()) return;
-  if (control_->Send(AsBytes(route), Frame::kMore) != SendStatus::kSent) {
-    ++counters_.answers_dropped;  // it will ask again
-    return;
+SendStatus ControlServer::Reply(const std::string& route, const control::Message& message) {
+  if (control_ == nullptr || route.empty()) return SendStatus::kUnreachable;
+  const SendStatus status = control_->Send(AsBytes(route), Frame::kMore);
+  if (status != SendStatus::kSent) {
+    ++counters_.answers_dropped;
+    return status;
   }
   (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
+  return status;
 }
 
 // ---- members ----

@@ -31,7 +31,7 @@ struct ControlServerCounters {
   std::uint64_t reads = 0;    ///< ranges asked for
   std::uint64_t replayed_bytes = 0;
   std::uint64_t bad_requests = 0;     ///< unparsable, unknown, or from no member
-  std::uint64_t answers_dropped = 0;  ///< the peer does not read
+  std::uint64_t answers_dropped = 0;  ///< not sent: the peer does not read, or is gone
   std::uint64_t vanished = 0;         ///< members that went without a bye
 };
 
@@ -85,8 +85,9 @@ class ControlServer {
   bool ServeMember(Member& member, std::size_t* sent);
   bool Start(Member& member, PendingRead& pending);
   SendStatus SendBlock(const Member& member, const Block& block);
-  void Reply(const std::string& route, const control::Message& message);
-  void Finish(Member& member, control::Done done);
+  SendStatus Reply(const std::string& route, const control::Message& message);
+  bool Finish(Member& member, const control::Done& done);
+  control::Done Stamped(control::Done done) const;
   void ScheduleServe(Duration delay);
   void RemoveMember(const std::string& id, bool vanished);
 

@@ -21,11 +21,12 @@ constexpr const char* kRetentionPassed = "retention passed";
 constexpr auto kHelloEvery = std::chrono::seconds(1);
 constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
 constexpr auto kAskAgain = std::chrono::seconds(2);
+constexpr auto kAskAgainMax = std::chrono::seconds(30);
 
 }  // namespace
 
 ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
-    : options_(options), actions_(actions) {}
+    : options_(options), actions_(actions), ask_again_(kAskAgain) {}
 
 control::Mode ModeMachine::mode() const {
   switch (state_) {
@@ -55,6 +56,7 @@ void ModeMachine::Enter(State state) {
 void ModeMachine::OnConnect(TimePoint now) {
   if (last_heard_ == TimePoint{}) last_heard_ = now;
   last_control_ = last_live_ = last_hello_ = last_ping_ = last_replay_ = now;
+  ask_again_ = kAskAgain;
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
@@ -343,6 +345,7 @@ void ModeMachine::OnError(const std::string& code, const std::string& reason, Ti
 void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload,
                            TimePoint now) {
   last_heard_ = last_control_ = last_replay_ = now;
+  ask_again_ = kAskAgain;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (header.session != session_) {
     ++counters_.foreign_blocks;
@@ -589,8 +592,12 @@ void ModeMachine::OnTick(TimePoint now) {
     last_ping_ = now;
     Ping();
   }
-  if (!asked_.empty() && now - last_replay_ >= kAskAgain) {
-    asked_.clear();  // the answer was lost; asking again is harmless
+  if (!asked_.empty() && now - last_replay_ >= ask_again_) {
+    // The answer was lost, or many others are served before: then asking ever again would only
+    // make the publisher send everything twice.
+    asked_.clear();
+    last_replay_ = now;
+    ask_again_ = std::min<Duration>(2 * ask_again_, kAskAgainMax);
   }
   if (state_ == State::kBridging && stash_.empty() && position_ >= known_head_ &&
       now - last_ping_ >= kBridgeEvery) {

@@ -183,6 +183,7 @@ class ModeMachine {
   TimePoint last_hello_{};
   TimePoint last_ping_{};
   TimePoint last_replay_{};
+  Duration ask_again_;  // without an answer for that long
   ModeCounters counters_;
 };
 

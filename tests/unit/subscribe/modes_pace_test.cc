@@ -197,6 +197,26 @@ TEST_F(Pace, AReadThatTheServerRefusesIsAskedAgainLater) {
   EXPECT_TRUE(actions_.Called("read 0 max 4194304"));
 }
 
+TEST_F(Pace, ASlowPublisherIsAskedAgainLessAndLess) {
+  using namespace std::chrono_literals;
+  MakeCatchUp(60 * kMiB);
+  const auto ask_for = [&](std::chrono::seconds time) {
+    const std::size_t before = actions_.reads.size();
+    for (auto passed = 0ms; passed < time; passed += 500ms) {
+      Pass(500ms);
+      machine_->OnDone({0, control::Done::Outcome::kOk, kSession, 0, 0, 60 * kMiB, false},
+                       now_);
+    }
+    return actions_.reads.size() - before;
+  };
+  EXPECT_LE(ask_for(62s), 5U * 2) << "two ranges after 2, 6, 14, 30, 60 s";
+  const std::size_t later = ask_for(62s);
+  EXPECT_GE(later, 2U) << "but never stops asking";
+  EXPECT_LE(later, 3U * 2);
+  Replay(0, kMiB);
+  EXPECT_GE(ask_for(3s), 2U) << "once it answers, it is asked as soon as at first";
+}
+
 TEST_F(Pace, AHoleInAReplayIsAskedForBeforeMoreIsFetched) {
   MakeCatchUp(60 * kMiB);
   Replay(0, kMiB);
