@@ -32,6 +32,7 @@ struct JournalOptions {
       64 * 1024 * 1024;    ///< stream bytes and index; at least this much stays
   Duration retain_age{0};  ///< 0: age does not matter
   bool checksum = true;
+  bool splice_out = false;  ///< readers use Peek: the files of all segments stay open
   /// Wall clock, ns since the epoch. Block times never run backwards, even if this does.
   std::function<std::int64_t()> wall_clock;
   /// Told once per change, in words for people, when space runs out and when it is back.
@@ -99,6 +100,10 @@ class Journal {
   /// than when they were published; neighbours published within 10 ms are joined. Nothing if
   /// `at` is not in [tail(), head()).
   std::optional<Block> Read(Position at, std::size_t max) const;
+
+  /// The bytes from `at` on to the end of its segment, at most `max`, as they can be written or
+  /// spliced without a look at them. Nothing if `at` is not in [tail(), head()).
+  std::optional<Extent> Peek(Position at, std::size_t max) const;
 
   /// Where the last `count` records begin; 0: where the unfinished record begins, or head().
   /// tail() if fewer are kept. Nothing for kRaw, which has no records.

@@ -80,8 +80,8 @@ IoResult Segment::AddBlock(const BlockHeader& header) {
   return result;
 }
 
-void Segment::Seal() {
-  log_fd_.Reset();
+void Segment::Seal(bool keep_file) {
+  if (!keep_file) log_fd_.Reset();
   index_fd_.Reset();
 }
 

@@ -16,6 +16,14 @@
 
 namespace pipedup {
 
+/// Stream bytes that do not change any more, and where they can be spliced from.
+struct Extent {
+  SharedBytes bytes;
+  int file =
+      -1;  ///< descriptor that holds them at `offset`, as long as bytes.owner lives; -1: none
+  std::uint64_t offset = 0;
+};
+
 /// Append-only. Bytes are written with splice(2) or pwrite(2) and read through a mapping;
 /// nothing is ever written through the mapping of a file, so that a full file system is an
 /// error and not a SIGBUS, and no byte is changed once written, so that whoever holds the
@@ -59,8 +67,9 @@ class Segment {
   /// Adds an index entry. kNoSpace and kFailed: the entry was not added; MoveIndexToMemory, or
   /// make room, and try again.
   IoResult AddBlock(const BlockHeader& header);
-  /// Nothing more is appended: its descriptors are closed, its bytes stay readable.
-  void Seal();
+  /// Nothing more is appended: its descriptors are closed, its bytes stay readable. With
+  /// `keep_file` the one that bytes can be spliced from stays open.
+  void Seal(bool keep_file);
   /// From here on the index grows in private memory.
   void MoveIndexToMemory();
 
@@ -73,6 +82,8 @@ class Segment {
   /// Bytes of [from, from + count), which must have been appended. Good while the segment
   /// lives.
   ByteSpan Bytes(Position from, std::size_t count) const;
+  /// The file that holds them, at from - begin(); -1 if there is none, or Seal closed it.
+  int file() const { return log_fd_.get(); }
 
   /// Removes the files. Bytes stay readable until the last holder lets go; until then their
   /// cost is part of `*pinned`.

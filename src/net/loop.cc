@@ -15,19 +15,25 @@ EventLoop::EventLoop() : now_(Clock::now()), real_(now_) {}
 
 EventLoop::WatchId EventLoop::OnReadable(int fd, Callback callback) {
   changed_ = true;
-  watches_[next_id_] = {fd, nullptr, std::move(callback), true};
+  watches_[next_id_] = {fd, nullptr, std::move(callback)};
+  return next_id_++;
+}
+
+EventLoop::WatchId EventLoop::OnWritable(int fd, Callback callback) {
+  changed_ = true;
+  watches_[next_id_] = {fd, nullptr, std::move(callback), PollItem::For::kWrite};
   return next_id_++;
 }
 
 EventLoop::WatchId EventLoop::OnHangUp(int fd, Callback callback) {
   changed_ = true;
-  watches_[next_id_] = {fd, nullptr, std::move(callback), false};
+  watches_[next_id_] = {fd, nullptr, std::move(callback), PollItem::For::kHangUp};
   return next_id_++;
 }
 
 EventLoop::WatchId EventLoop::OnMessage(Socket& socket, Callback callback) {
   changed_ = true;
-  watches_[next_id_] = {socket.fd(), &socket, std::move(callback), true};
+  watches_[next_id_] = {socket.fd(), &socket, std::move(callback)};
   return next_id_++;
 }
 
@@ -86,7 +92,7 @@ void EventLoop::Wait() {
     sockets_.clear();
     for (const auto& [id, watch] : watches_) {
       if (!watch.enabled) continue;
-      items_.push_back({watch.fd, watch.readable, false});
+      items_.push_back({watch.fd, watch.what});
       ids_.push_back(id);
       sockets_.push_back(watch.socket);
     }

@@ -29,6 +29,8 @@ class EventLoop {
 
   /// Calls `callback` while `fd` is readable or has hung up.
   WatchId OnReadable(int fd, Callback callback);
+  /// Calls `callback` while `fd` can be written, or its reader has gone.
+  WatchId OnWritable(int fd, Callback callback);
   /// Calls `callback` when the other side of `fd` has gone.
   WatchId OnHangUp(int fd, Callback callback);
   /// Calls `callback` when `socket` may have a message. It takes them until Receive finds none,
@@ -57,7 +59,7 @@ class EventLoop {
     int fd = -1;
     Socket* socket = nullptr;
     Callback callback;
-    bool readable = false;  // else only hang-ups count
+    PollItem::For what = PollItem::For::kRead;
     bool enabled = true;
   };
   struct Timer {

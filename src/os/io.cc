@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <vector>
 
 #include "base/error.h"
 
@@ -122,13 +123,17 @@ bool CanWriteNow(int) {
 #endif
 
 void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout) {
-  constexpr std::size_t kMost = 64;
-  std::array<pollfd, kMost> polled;
-  if (items.size() > kMost) throw Error("poll: too many descriptors");
+  constexpr std::size_t kUsual = 64;
+  std::array<pollfd, kUsual> usual;
+  std::vector<pollfd> many(items.size() > kUsual ? items.size() : 0);
+  pollfd* const polled = many.empty() ? usual.data() : many.data();
   for (std::size_t i = 0; i < items.size(); ++i) {
-    polled[i] = {items[i].fd, static_cast<short>(items[i].readable ? POLLIN : 0), 0};
+    short events = 0;
+    if (items[i].what == PollItem::For::kRead) events = POLLIN;
+    if (items[i].what == PollItem::For::kWrite) events = POLLOUT;
+    polled[i] = {items[i].fd, events, 0};
   }
-  const int ready = ::poll(polled.data(), items.size(), static_cast<int>(timeout.count()));
+  const int ready = ::poll(polled, items.size(), static_cast<int>(timeout.count()));
   if (ready < 0 && errno != EINTR) throw Error("poll: " + ErrnoText(errno));
   for (std::size_t i = 0; i < items.size(); ++i) {
     items[i].ready = ready > 0 && polled[i].revents != 0;
@@ -175,6 +180,25 @@ IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max) {
   (void)from, (void)to, (void)offset, (void)max;
   return {IoStatus::kFailed, 0, ENOSYS};
 #endif
+}
+
+IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max) {
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+  while (true) {
+    auto at = static_cast<loff_t>(offset);
+    const ssize_t n = ::splice(from, &at, to, nullptr, max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (n == 0) return {IoStatus::kEnd, 0, 0};
+    if (errno != EINTR) return FromErrno(errno);
+  }
+#else
+  (void)from, (void)offset, (void)to, (void)max;
+  return {IoStatus::kFailed, 0, ENOSYS};
+#endif
+}
+
+void SetNonBlocking(int fd) {
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 std::pair<UniqueFd, UniqueFd> MakePipe() {

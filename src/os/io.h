@@ -55,9 +55,10 @@ IoResult WriteNow(int fd, ByteSpan bytes);
 bool CanWriteNow(int fd);
 
 struct PollItem {
+  enum class For : std::uint8_t { kRead, kWrite, kHangUp };
   int fd = -1;
-  bool readable = true;  ///< wait for something to read; else for the other side to go only
-  bool ready = false;    ///< it came, or the other side has gone
+  For what = For::kRead;
+  bool ready = false;  ///< it came, or the other side has gone
 };
 
 /// Waits until one of `items` is ready, `timeout` is over, or a signal comes. Throws Error if
@@ -79,6 +80,15 @@ IoResult WriteAt(int fd, ByteSpan bytes, std::uint64_t offset);
 /// is no splice (the portable build, a file system that refuses it) the outcome is kFailed and
 /// the caller reads and writes instead.
 IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max);
+
+/// The other way round: moves at most `max` bytes that the file `from` holds at `offset` into
+/// the pipe `to`, never blocking. The pipe gets the file's own pages, so nobody may change
+/// those bytes afterwards; the file may be unlinked and closed.
+IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max);
+
+/// Sets O_NONBLOCK: only for a descriptor that no other process shares, such as our end of a
+/// pipe that we made.
+void SetNonBlocking(int fd);
 
 /// {read end, write end}. Throws Error when the process has no descriptor left.
 std::pair<UniqueFd, UniqueFd> MakePipe();

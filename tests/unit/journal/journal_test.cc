@@ -3,6 +3,7 @@
 #include "journal/journal.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -231,9 +232,11 @@ TEST_P(JournalTest, TakesWhatAPipeHolds) {
   EXPECT_EQ(result.count, 3U);
   result = journal_->AppendFrom(read_end.get(), true, 100);
   EXPECT_EQ(result.count, 5U);
-#if !defined(PIPEDUP_PORTABLE)  // without splice it is read, as memory is, and a read would block
+#if !defined( \
+    PIPEDUP_PORTABLE)  // without splice it is read, as memory is, and a read would block
   if (GetParam()) {
-    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status, AppendStatus::kWouldBlock);
+    EXPECT_EQ(journal_->AppendFrom(read_end.get(), true, 100).status,
+              AppendStatus::kWouldBlock);
   }
 #endif
   write_end.Reset();
@@ -310,6 +313,29 @@ TEST_P(JournalTest, SegmentsAreTheStreamsBytes) {
   for (const std::string& name : names)
     text += *ReadTextFile(directory_.path() + "/" + name, &why);
   EXPECT_TRUE(Same(text, all_));
+}
+
+TEST_P(JournalTest, PeekGivesEveryByteAndTheFileThatHoldsIt) {
+  JournalOptions options = Options(GetParam());
+  options.splice_out = true;
+  Make(options);
+  Fill(600 * kKiB);
+  Put("unfinished");
+  std::string text;
+  std::string from_files;
+  while (const auto extent = journal_->Peek(text.size(), 100 * kKiB)) {
+    text += AsText(extent->bytes.bytes);
+    EXPECT_EQ(extent->file >= 0, GetParam());
+    if (extent->file < 0) continue;
+    std::string part(extent->bytes.size(), ' ');
+    ASSERT_EQ(
+        ::pread(extent->file, part.data(), part.size(), static_cast<off_t>(extent->offset)),
+        static_cast<ssize_t>(part.size()));
+    from_files += part;
+  }
+  EXPECT_EQ(text.size(), journal_->head());
+  EXPECT_TRUE(Same(text, all_.substr(0, text.size())));
+  EXPECT_TRUE(!GetParam() || Same(from_files, text));
 }
 
 TEST_P(JournalTest, KeepsAtLeastWhatIsToBeRetainedAndLittleMore) {

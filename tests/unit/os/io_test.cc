@@ -74,6 +74,43 @@ TEST_F(IoTest, SpliceOfWhatIsNoPipeFails) {
   EXPECT_EQ(SpliceToFile(other.get(), file_.get(), 0, 100).status, IoStatus::kFailed);
 }
 
+TEST_F(IoTest, SpliceFromFileMovesPagesThatOutliveTheFile) {
+  EXPECT_EQ(WriteAt(file_.get(), AsBytes("one\ntwo\n"), 0).status, IoStatus::kOk);
+  SetNonBlocking(pipe_.second.get());
+  IoResult result = SpliceFromFile(file_.get(), 4, pipe_.second.get(), 100);
+#ifdef PIPEDUP_PORTABLE
+  EXPECT_EQ(result.status, IoStatus::kFailed);
+#else
+  EXPECT_EQ(result.status, IoStatus::kOk);
+  EXPECT_EQ(result.count, 4U);
+  EXPECT_EQ(WriteAt(file_.get(), AsBytes("more"), 8).status, IoStatus::kOk);
+  EXPECT_TRUE(RemoveFile(path_));
+  file_.Reset();
+  std::array<std::byte, 16> got{};
+  EXPECT_EQ(ReadSome(pipe_.first.get(), got).count, 4U);
+  EXPECT_EQ(AsText(ByteSpan(got).first(4)), "two\n");
+#endif
+}
+
+TEST_F(IoTest, SpliceFromFileToAFullOrLeftPipeSaysSo) {
+#ifndef PIPEDUP_PORTABLE
+  const std::string text(2 * 1024 * 1024, 'x');
+  EXPECT_EQ(WriteAt(file_.get(), AsBytes(text), 0).status, IoStatus::kOk);
+  std::size_t moved = 0;
+  IoResult result;
+  while (
+      (result = SpliceFromFile(file_.get(), moved, pipe_.second.get(), text.size())).status ==
+      IoStatus::kOk) {
+    moved += result.count;
+    ASSERT_LT(moved, text.size());
+  }
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  pipe_.first.Reset();
+  IgnoreBrokenPipe();
+  EXPECT_EQ(SpliceFromFile(file_.get(), 0, pipe_.second.get(), 10).status, IoStatus::kClosed);
+#endif
+}
+
 TEST_F(IoTest, WriteAtWritesThereAndLeavesThePositionAlone) {
   EXPECT_EQ(WriteAt(file_.get(), AsBytes("xxxxx"), 0).status, IoStatus::kOk);
   const IoResult result = WriteAt(file_.get(), AsBytes("YY"), 2);
