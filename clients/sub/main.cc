@@ -99,6 +99,11 @@ std::vector<Option> BehaviorOptions(Line* to) {
        .summary = "Never make a producer wait.",
        .details = "For a look at a stream whose publisher was given --slow wait.",
        .target = cli::Flag(&options.tap)},
+      {.name = "no-attach",
+       .summary = "Do not read the journal of a publisher on this machine.",
+       .details = "It is read, when it can be, because that costs least; with this the network "
+                  "is used in any case.",
+       .target = cli::Flag(&options.attach, false)},
       {.name = "name",
        .value = "NAME",
        .summary = "What operators see.",

@@ -31,6 +31,7 @@ struct SubscriberOptions {
   bool follow = false;  ///< stay through the end of a session and through publisher restarts
   bool strict = false;  ///< stop at the first gap
   bool tap = false;     ///< never make a producer wait
+  bool attach = true;   ///< read the publisher's journal itself if it is on this machine
   std::string name;     ///< shown to operators; empty: host and process id
   std::chrono::nanoseconds give_up = std::chrono::seconds(30);    ///< 0: never
   std::chrono::nanoseconds dead_after = std::chrono::seconds(3);  ///< 200 ms to 1 h

@@ -15,15 +15,20 @@ using ByteSpan = std::span<const std::byte>;
 
 /// Read-only bytes together with what keeps them alive: a mapped segment, a received message.
 /// Copies share; the last one to go releases the memory, in whichever thread that is.
+///
+/// Bytes that a file holds, too, say where: they can be spliced from there without a look at
+/// them, and never change.
 struct SharedBytes {
   std::shared_ptr<const void> owner;
   ByteSpan bytes;
+  int file = -1;  ///< descriptor that holds them at `offset`, while `owner` lives; -1: none
+  std::uint64_t offset = 0;
 
   std::size_t size() const { return bytes.size(); }
   /// The same memory, from `from` on, at most `count` bytes.
   SharedBytes Part(std::size_t from, std::size_t count = std::dynamic_extent) const {
     const std::size_t left = bytes.size() - from;
-    return {owner, bytes.subspan(from, count < left ? count : left)};
+    return {owner, bytes.subspan(from, count < left ? count : left), file, offset + from};
   }
 };
 

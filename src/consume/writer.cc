@@ -13,12 +13,18 @@ namespace {
 
 constexpr std::size_t kBatch = 64;  // pieces in one writev
 constexpr std::size_t kBatchBytes = 256 * 1024;
+// A pipe holds as many pieces of files as it has pages, however short: short ones are copied.
+constexpr std::size_t kFewestSpliced = 16 * 1024;
 constexpr std::size_t kPieceOverhead = 256;  // of the message and of its place in the queue
 
 }  // namespace
 
 Writer::Writer(int fd, std::size_t wake_bytes)
-    : fd_(fd), wake_bytes_(wake_bytes), inline_(CanWriteNow(fd)), thread_([this] { Run(); }) {}
+    : fd_(fd),
+      wake_bytes_(wake_bytes),
+      inline_(CanWriteNow(fd)),
+      splices_(IsPipe(fd)),
+      thread_([this] { Run(); }) {}
 
 Writer::~Writer() {
   Abort();
@@ -27,7 +33,7 @@ Writer::~Writer() {
 void Writer::Push(SharedBytes bytes, SessionId session, Position end) {
   if (state() != State::kOpen) return;
   std::unique_lock lock(mutex_);
-  if (queue_.empty() && inline_) {
+  if (queue_.empty() && (inline_ || CanSplice(bytes))) {
     std::size_t done = 0;
     const bool all = WriteInline(bytes, &done);
     if (state() != State::kOpen) return;
@@ -51,7 +57,7 @@ Writer::Mark Writer::mark() const {
 // The mutex is held, and the queue is empty: the thread waits.
 bool Writer::WriteInline(const SharedBytes& bytes, std::size_t* done) {
   while (*done < bytes.size()) {
-    const IoResult result = WriteNow(fd_, bytes.bytes.subspan(*done));
+    const IoResult result = MoveNow(bytes.Part(*done));
     *done += result.count;
     written_.fetch_add(result.count, std::memory_order_relaxed);
     if (result.status == IoStatus::kWouldBlock) return false;
@@ -62,6 +68,37 @@ bool Writer::WriteInline(const SharedBytes& bytes, std::size_t* done) {
     }
   }
   return true;
+}
+
+bool Writer::CanSplice(const SharedBytes& bytes) const {
+  return bytes.file >= 0 && splices_.load(std::memory_order_relaxed);
+}
+
+bool Writer::IsWorthSplicing(const SharedBytes& bytes) const {
+  return CanSplice(bytes) && bytes.size() >= kFewestSpliced;
+}
+
+IoResult Writer::MoveNow(const SharedBytes& bytes) {
+  if (CanSplice(bytes)) {
+    const IoResult result = SpliceFromFile(bytes.file, bytes.offset, fd_, bytes.size());
+    if (result.status != IoStatus::kFailed) return result;
+    splices_.store(false, std::memory_order_relaxed);
+  }
+  if (!inline_) return {IoStatus::kWouldBlock, 0, 0};
+  const IoResult result = WriteNow(fd_, bytes.bytes);
+  if (result.status != IoStatus::kFailed || !IsUnsupported(result.error)) return result;
+  inline_ = false;
+  return {IoStatus::kWouldBlock, 0, 0};
+}
+
+// The thread's way, which may wait.
+IoResult Writer::MoveFront(const SharedBytes& bytes) {
+  if (IsWorthSplicing(bytes)) {
+    const IoResult result = SpliceFromFileWaiting(bytes.file, bytes.offset, fd_, bytes.size());
+    if (result.status != IoStatus::kFailed) return result;
+    splices_.store(false, std::memory_order_relaxed);
+  }
+  return WriteAll(fd_, bytes.bytes);
 }
 
 void Writer::Finish(State state, int error) {
@@ -84,15 +121,18 @@ void Writer::Run() {
     if (stop_) break;
     std::size_t count = 0;
     std::size_t bytes = 0;
+    const SharedBytes front = queue_.front().bytes;
     while (count < std::min(kBatch, queue_.size()) && (count == 0 || bytes < kBatchBytes)) {
+      if (count > 0 && IsWorthSplicing(queue_[count].bytes)) break;
       parts[count] = queue_[count].bytes.bytes;
       bytes += parts[count].size();
       ++count;
     }
     lock.unlock();
     // The pieces stay where they are: a deque's elements do not move when others are pushed.
-    const IoResult result =
-        count == 1 ? WriteAll(fd_, parts[0]) : WriteSome(fd_, std::span(parts).first(count));
+    const IoResult result = count == 1 || IsWorthSplicing(front)
+                                ? MoveFront(front)
+                                : WriteSome(fd_, std::span(parts).first(count));
     Count(result.count);
     std::deque<Piece> finished;  // their memory is freed without the lock
     lock.lock();

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "os/io.h"
 #include "os/waker.h"
 #include "pipedup/types.h"
 
@@ -17,7 +18,7 @@ namespace pipedup {
 
 /// A queue and a thread that writes it out. What fits into a pipe at once is written by the
 /// caller's own thread instead (where the kernel can be asked not to block), which saves the
-/// way through the other one.
+/// way through the other one. Bytes that a file holds are spliced into a pipe, not copied.
 ///
 /// One thread pushes. The queue is not bounded here: whoever pushes looks at queued() first.
 class Writer {
@@ -61,6 +62,10 @@ class Writer {
  private:
   void Run();
   bool WriteInline(const SharedBytes& bytes, std::size_t* done);
+  bool CanSplice(const SharedBytes& bytes) const;
+  bool IsWorthSplicing(const SharedBytes& bytes) const;
+  IoResult MoveNow(const SharedBytes& bytes);
+  IoResult MoveFront(const SharedBytes& bytes);
   void Finish(State state, int error);
   void Count(std::size_t bytes);
 
@@ -72,7 +77,8 @@ class Writer {
 
   const int fd_;
   const std::size_t wake_bytes_;
-  const bool inline_;
+  bool inline_;                // until something was spliced into the pipe
+  std::atomic<bool> splices_;  // until it turns out not to work
   Waker waker_;
   std::atomic<std::size_t> queued_{0};
   std::atomic<std::uint64_t> written_{0};

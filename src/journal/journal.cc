@@ -6,6 +6,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/records.h"
+#include "journal/layout.h"
 
 namespace pipedup {
 namespace {
@@ -32,10 +33,19 @@ Segment::Size SegmentSize(std::uint64_t retain_bytes) {
 Journal::Journal(JournalOptions options)
     : options_(std::move(options)),
       segment_size_(SegmentSize(options_.retain_bytes)),
-      pinned_(std::make_shared<std::atomic<std::uint64_t>>(0)) {}
+      pinned_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
+  // Without a label nobody reads the files but this process: no harm, and the first segment
+  // will say what is wrong with the directory.
+  std::string why;
+  if (!options_.directory.empty()) {
+    (void)WriteJournalLabel(options_.directory, {options_.session, segment_size_.data_bytes},
+                            &why);
+  }
+}
 
 Journal::~Journal() {
   for (const std::shared_ptr<Segment>& segment : segments_) segment->Drop(pinned_);
+  if (!options_.directory.empty()) RemoveJournalLabel(options_.directory);
 }
 
 // ---- append ----

@@ -1,25 +1,16 @@
 #include "journal/segment.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
+#include "journal/layout.h"
+
 namespace pipedup {
-namespace {
-
-std::string FileName(const std::string& directory, Position begin, const char* suffix) {
-  std::string digits = std::to_string(begin);
-  digits.insert(0, 20 - digits.size(), '0');  // so that names sort as positions do
-  return directory + "/" + digits + suffix;
-}
-
-}  // namespace
-
 std::shared_ptr<Segment> Segment::InFile(const std::string& directory, Position begin,
                                          Size size, int* error) {
   std::shared_ptr<Segment> segment(new Segment(begin, size));
-  segment->log_path_ = FileName(directory, begin, ".log");
-  segment->index_path_ = FileName(directory, begin, ".idx");
+  segment->log_path_ = SegmentPath(directory, begin, kLogSuffix);
+  segment->index_path_ = SegmentPath(directory, begin, kIndexSuffix);
   segment->log_fd_ = CreateFile(segment->log_path_, error);
   if (!segment->log_fd_) return nullptr;
   segment->index_fd_ = CreateFile(segment->index_path_, error);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,13 @@ class Mapping {
 /// Creates `path` (mode 0600) for reading and writing; it must not exist. On failure no
 /// descriptor, and `*error` is the errno.
 UniqueFd CreateFile(const std::string& path, int* error);
+
+/// Opens `path` for reading. On failure no descriptor, and `*error` is the errno.
+UniqueFd OpenForReading(const std::string& path, int* error);
+
+/// Reads up to `into.size()` bytes of the file at `offset`: how many there were, 0 at its end
+/// or after an error.
+std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset);
 
 /// Removes a file; false if it could not be (it may be gone already).
 bool RemoveFile(const std::string& path);

@@ -48,6 +48,10 @@ bool IsNoSpace(int error) {
   return error == ENOSPC || error == EDQUOT;
 }
 
+bool IsUnsupported(int error) {
+  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+}
+
 std::string ErrnoText(int error) {
   return std::generic_category().message(error);
 }
@@ -182,20 +186,42 @@ IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max) {
 #endif
 }
 
-IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max) {
 #if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
-  while (true) {
-    auto at = static_cast<loff_t>(offset);
-    const ssize_t n = ::splice(from, &at, to, nullptr, max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
-    if (n == 0) return {IoStatus::kEnd, 0, 0};
-    if (errno != EINTR) return FromErrno(errno);
-  }
-#else
-  (void)from, (void)offset, (void)to, (void)max;
-  return {IoStatus::kFailed, 0, ENOSYS};
-#endif
+
+namespace {
+
+IoResult SpliceOut(int from, std::uint64_t offset, int to, std::size_t max, unsigned flags) {
+  auto at = static_cast<loff_t>(offset);
+  const ssize_t n = ::splice(from, &at, to, nullptr, max, flags | SPLICE_F_MOVE);
+  if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+  if (n == 0) return {IoStatus::kEnd, 0, 0};
+  if (errno == EINTR) return {IoStatus::kInterrupted, 0, EINTR};
+  return FromErrno(errno);
 }
+
+}  // namespace
+
+IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max) {
+  while (true) {
+    const IoResult result = SpliceOut(from, offset, to, max, SPLICE_F_NONBLOCK);
+    if (result.status != IoStatus::kInterrupted) return result;
+  }
+}
+
+IoResult SpliceFromFileWaiting(int from, std::uint64_t offset, int to, std::size_t max) {
+  return SpliceOut(from, offset, to, max, 0);
+}
+
+#else
+
+IoResult SpliceFromFile(int, std::uint64_t, int, std::size_t) {
+  return {IoStatus::kFailed, 0, ENOSYS};
+}
+IoResult SpliceFromFileWaiting(int, std::uint64_t, int, std::size_t) {
+  return {IoStatus::kFailed, 0, ENOSYS};
+}
+
+#endif
 
 void SetNonBlocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);

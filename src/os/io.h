@@ -32,6 +32,9 @@ struct [[nodiscard]] IoResult {
 /// Whether `error` says that the file system is full.
 bool IsNoSpace(int error);
 
+/// Whether `error` says that this descriptor does not do such a thing.
+bool IsUnsupported(int error);
+
 /// The text of an errno value.
 std::string ErrnoText(int error);
 
@@ -47,7 +50,8 @@ IoResult WriteAll(int fd, ByteSpan bytes);
 IoResult WriteSome(int fd, std::span<const ByteSpan> parts);
 
 /// Writes what a pipe or socket takes at once and never blocks: kWouldBlock when it is full.
-/// Nobody else's O_NONBLOCK is touched. `can_write_now` of the descriptor must be true.
+/// Nobody else's O_NONBLOCK is touched. CanWriteNow of the descriptor must be true; a pipe that
+/// was spliced into cannot do it any more (kFailed, and IsUnsupported of the error).
 IoResult WriteNow(int fd, ByteSpan bytes);
 
 /// Whether WriteNow works on `fd` here: a pipe on a kernel that knows RWF_NOWAIT for pipes.
@@ -85,6 +89,9 @@ IoResult SpliceToFile(int from, int to, std::uint64_t offset, std::size_t max);
 /// the pipe `to`, never blocking. The pipe gets the file's own pages, so nobody may change
 /// those bytes afterwards; the file may be unlinked and closed.
 IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max);
+
+/// The same, and waits until the pipe takes something; kInterrupted at a signal.
+IoResult SpliceFromFileWaiting(int from, std::uint64_t offset, int to, std::size_t max);
 
 /// Sets O_NONBLOCK: only for a descriptor that no other process shares, such as our end of a
 /// pipe that we made.

@@ -74,6 +74,7 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
   made.hello.role = options.tap ? control::Role::kTap : control::Role::kSub;
   made.modes.from = ToBeginning(options.from);
   made.modes.follow = options.follow;
+  made.modes.attach = options.attach;
   made.modes.dead_after = options.dead_after;
   return made;
 }
@@ -247,6 +248,10 @@ class SubscribeRun final : private ReceiverEvents {
 
   void OnDamaged(const std::string& what) override {
     reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
+  }
+
+  void OnNotAttached(const std::string& why) override {
+    reporter_.Debug("not-attached", "the network is used: " + why);
   }
 
   void OnSilence() override {

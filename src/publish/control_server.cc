@@ -141,6 +141,7 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   welcome.tail = journal_.tail();
   welcome.head = journal_.head();
   welcome.records = journal_.records_format();
+  welcome.journal = options_.journal;
   welcome.started_ns = options_.started_ns;
   welcome.now_ns = WallNow();
   welcome.ended = broadcaster_.ended();

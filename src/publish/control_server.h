@@ -23,6 +23,7 @@ struct ControlServerOptions {
   std::uint64_t window = 0;  ///< said in the welcome
   std::uint32_t heartbeat_ms = 500;
   std::int64_t started_ns = 0;
+  std::string journal;  ///< directory, said in the welcome; empty: none
 };
 
 struct ControlServerCounters {

@@ -45,6 +45,10 @@ struct Member {
 
   /// The producer may be made to wait for it.
   bool Counts() const { return role != control::Role::kTap && role != control::Role::kTop; }
+  /// It gets what is published from now on, whichever way.
+  bool Receives() const {
+    return mode == control::Mode::kLive || mode == control::Mode::kAttached;
+  }
   /// "'web1' at 10.0.0.7", for people.
   std::string Label() const;
 };

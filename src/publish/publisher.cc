@@ -35,7 +35,8 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       broadcaster_(options_.stream, journal, live_account_),
       listener_(context, options_.endpoints, kLiveQueueMessages),
       control_(loop, journal, broadcaster_, members_,
-               {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow()},
+               {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow(),
+                journal.directory()},
                *this) {
   control_.Attach(listener_.control());
   control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
@@ -68,9 +69,8 @@ void Publisher::Heartbeat() {
 // A new subscriber knows that its subscription works when the first live message comes.
 void Publisher::WelcomeHeads() {
   broadcaster_.SendHead(listener_.data());
-  const bool joining =
-      std::any_of(members_.all().begin(), members_.all().end(),
-                  [](const auto& m) { return m.second.mode != control::Mode::kLive; });
+  const bool joining = std::any_of(members_.all().begin(), members_.all().end(),
+                                   [](const auto& m) { return !m.second.Receives(); });
   if (!joining || loop_.now() > welcome_until_) {
     loop_.Cancel(welcome_heads_);
     welcome_heads_ = 0;
@@ -102,7 +102,7 @@ void Publisher::OnStatus(Member& member) {
   if (ending_ && member.mode == control::Mode::kEnded && member.position >= journal_.head()) {
     member.at_end = true;
   }
-  if (member.mode == control::Mode::kLive) events_.OnReady(ready());
+  if (member.Receives()) events_.OnReady(ready());
   ApplyPolicy();
   CheckFinished();
 }
@@ -110,7 +110,7 @@ void Publisher::OnStatus(Member& member) {
 std::size_t Publisher::ready() const {
   return static_cast<std::size_t>(
       std::count_if(members_.all().begin(), members_.all().end(), [](const auto& m) {
-        return m.second.mode == control::Mode::kLive && m.second.role != control::Role::kTop;
+        return m.second.Receives() && m.second.role != control::Role::kTop;
       }));
 }
 

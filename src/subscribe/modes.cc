@@ -22,11 +22,16 @@ constexpr auto kHelloEvery = std::chrono::seconds(1);
 constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
 constexpr auto kAskAgain = std::chrono::seconds(2);
 constexpr auto kAskAgainMax = std::chrono::seconds(30);
+constexpr auto kAttachPause = std::chrono::seconds(1);
+constexpr auto kAttachPauseMax = std::chrono::seconds(60);
 
 }  // namespace
 
 ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
-    : options_(options), actions_(actions), ask_again_(kAskAgain) {}
+    : options_(options),
+      actions_(actions),
+      attach_pause_(kAttachPause),
+      ask_again_(kAskAgain) {}
 
 control::Mode ModeMachine::mode() const {
   switch (state_) {
@@ -37,6 +42,8 @@ control::Mode ModeMachine::mode() const {
       return control::Mode::kCatchUp;
     case State::kLive:
       return control::Mode::kLive;
+    case State::kAttached:
+      return control::Mode::kAttached;
     case State::kEnded:
     case State::kStopped:
       break;
@@ -57,6 +64,9 @@ void ModeMachine::OnConnect(TimePoint now) {
   if (last_heard_ == TimePoint{}) last_heard_ = now;
   last_control_ = last_live_ = last_hello_ = last_ping_ = last_replay_ = now;
   ask_again_ = kAskAgain;
+  attach_after_ = TimePoint{};
+  attach_pause_ = kAttachPause;
+  if (state_ == State::kAttached) actions_.Detach();
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
@@ -93,7 +103,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     }
     const SessionId old = session_;
     if (state_ != State::kEnded) GiveUp("the publisher vanished");
-    if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+    LeaveLive();
     StartSession(welcome);
     // Nothing of a session that began meanwhile was seen: it is read from its first byte.
     aligned_ = true;
@@ -101,7 +111,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     actions_.SessionChanged(welcome, old);
     BeginAt(0);
   } else {
-    if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+    LeaveLive();
     StartSession(welcome);
     ChooseBeginning(welcome);
     if (state_ == State::kStopped) return;
@@ -166,7 +176,7 @@ void ModeMachine::ChooseBeginning(const control::Welcome& welcome) {
 // ---- changes of state ----
 
 void ModeMachine::EnterCatchUp() {
-  if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+  LeaveLive();
   stash_.clear();
   stash_bytes_ = 0;
   ++counters_.catch_ups;
@@ -184,6 +194,35 @@ void ModeMachine::EnterBridging(TimePoint now) {
 void ModeMachine::EnterLive() {
   Enter(State::kLive);
   ForgetAsked();
+}
+
+/// Tries it where it may work: with a position, and not right after it failed.
+bool ModeMachine::EnterAttached(TimePoint now) {
+  const bool possible =
+      state_ == State::kCatchUp || state_ == State::kBridging || state_ == State::kLive;
+  if (!options_.attach || welcome_.journal.empty() || !possible || unresolved_ ||
+      now < attach_after_) {
+    return false;
+  }
+  attach_after_ = now + attach_pause_;
+  attach_pause_ = std::min<Duration>(2 * attach_pause_, kAttachPauseMax);
+  if (!actions_.Attach(welcome_, position_)) return false;
+  LeaveLive();
+  stash_.clear();
+  stash_bytes_ = 0;
+  ForgetAsked();
+  last_live_ = now;
+  Enter(State::kAttached);
+  return true;
+}
+
+/// Ends whatever brings bytes unasked.
+void ModeMachine::LeaveLive() {
+  if (state_ == State::kAttached) {
+    actions_.Detach();
+  } else if (Subscribed()) {
+    actions_.Unsubscribe(welcome_.stream);
+  }
 }
 
 // ---- asking ----
@@ -232,6 +271,7 @@ void ModeMachine::Ping() {
 
 // At most two ranges of 4 MiB are under way, and only as much as the consumer leaves room for.
 void ModeMachine::Ask(TimePoint now) {
+  if (EnterAttached(now)) return;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (unresolved_) {
     if (!asked_.empty() || Room() < kMaxReadBytes) return;
@@ -383,6 +423,10 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
     }
     return;
   }
+  if (state_ == State::kAttached) {
+    OnHead(header);
+    return;
+  }
   if (!Subscribed()) return;  // still on its way when CATCH-UP began
   if (unresolved_) return;
   const Position reached = header.kind == BlockKind::kData ? header.end() : header.position;
@@ -412,6 +456,38 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
     EnterBridging(now);
   }
   if (header.kind == BlockKind::kData) Stash(header, std::move(payload));
+  Ask(now);
+}
+
+// While ATTACHED: what is there to be read, and where it ends.
+void ModeMachine::OnHead(const BlockHeader& header) {
+  if (header.kind == BlockKind::kData) return;  // still on its way when ATTACHED began
+  known_head_ = std::max(known_head_, header.position);
+  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header);
+  if (header.position == position_) {
+    ClosePendingGap(&header);
+    records_ = header.records_before;
+    records_known_ = true;
+  }
+  if (end_) ReachEnd(*end_);
+}
+
+void ModeMachine::OnLocal(const BlockHeader& header, const SharedBytes& payload,
+                          TimePoint now) {
+  if (state_ != State::kAttached || header.session != session_ || header.position > position_) {
+    return;
+  }
+  attach_pause_ = kAttachPause;
+  attach_after_ = now + attach_pause_;
+  known_head_ = std::max(known_head_, header.end());
+  Take(header, payload);
+  if (state_ == State::kAttached && end_) ReachEnd(*end_);
+}
+
+void ModeMachine::OnLocalMissing(TimePoint now) {
+  if (state_ != State::kAttached) return;
+  attach_after_ = now + attach_pause_;
+  EnterCatchUp();
   Ask(now);
 }
 
@@ -548,7 +624,7 @@ void ModeMachine::ReachEnd(const BlockHeader& end) {
   if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
   ClosePendingGap(&end);
   if (!begun_) BeginAt(end.position);
-  if (Subscribed()) actions_.Unsubscribe(welcome_.stream);
+  LeaveLive();
   asked_.clear();
   Enter(State::kEnded);
   actions_.EndOfStream(end.position, end.exit_status);
@@ -573,7 +649,7 @@ void ModeMachine::OnTick(TimePoint now) {
   if (state_ == State::kStopped) return;
   if (state_ == State::kEnded && !options_.follow) return;
   const bool live_silent =
-      Subscribed() &&
+      (Subscribed() || state_ == State::kAttached) &&
       now - last_live_ > std::max<Duration>(options_.dead_after, HeadsMayTake());
   if (now - last_control_ > options_.dead_after || live_silent) {
     ++counters_.remakes;

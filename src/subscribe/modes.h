@@ -25,6 +25,11 @@ class ModeActions {
   virtual void SendRead(const control::Read& read) = 0;
   virtual void Subscribe(const std::string& stream) = 0;
   virtual void Unsubscribe(const std::string& stream) = 0;
+  /// Reads the session's journal on this machine from `position` on, told by OnLocal, and
+  /// subscribes to what the publisher says of its head. False if it cannot be read here.
+  virtual bool Attach(const control::Welcome& session, Position position) = 0;
+  /// The end of that, subscription included.
+  virtual void Detach() = 0;
   /// The next bytes of the stream, in order and without overlap. `header` describes the whole
   /// block that they are the end of (publish time, record boundary at its end).
   virtual void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
@@ -53,6 +58,7 @@ struct Beginning {
 struct ModeOptions {
   Beginning from;
   bool follow = false;
+  bool attach = false;  ///< read the journal itself if the publisher is on this machine
   Duration dead_after = std::chrono::seconds(3);
   std::uint64_t hold_bytes = 16 * 1024 * 1024;  ///< delivered but not written, and asked for
 };
@@ -73,10 +79,20 @@ struct ModeCounters {
 /// JOINING (no welcome yet) → CATCH-UP (unsubscribed; ranges on request, at the consumer's
 /// pace) → BRIDGING (subscribed; live blocks wait while the range before them is fetched) →
 /// LIVE. Any hole in LIVE leads back to BRIDGING; a consumer that is too slow, to CATCH-UP.
+/// ATTACHED takes the place of all three while the journal can be read on this machine: what is
+/// missing there is asked for by CATCH-UP, so that only the publisher ever says what is lost.
 /// What is delivered next is decided by position alone, whatever socket it came from.
 class ModeMachine {
  public:
-  enum class State : std::uint8_t { kJoining, kCatchUp, kBridging, kLive, kEnded, kStopped };
+  enum class State : std::uint8_t {
+    kJoining,
+    kCatchUp,
+    kBridging,
+    kLive,
+    kAttached,
+    kEnded,
+    kStopped
+  };
 
   ModeMachine(ModeOptions options, ModeActions& actions);
 
@@ -90,6 +106,10 @@ class ModeMachine {
   /// empty.
   void OnLive(const BlockHeader& header, SharedBytes payload, TimePoint now);
   void OnReplay(const BlockHeader& header, const SharedBytes& payload, TimePoint now);
+  /// Bytes that were read from the journal itself, while ATTACHED.
+  void OnLocal(const BlockHeader& header, const SharedBytes& payload, TimePoint now);
+  /// The journal does not have what is known to be published.
+  void OnLocalMissing(TimePoint now);
   /// A live block that did not pass: what it held is missing, nothing else is known.
   void OnDamaged(TimePoint now);
   /// Bytes that were delivered and not written yet, whenever that has changed much.
@@ -131,12 +151,15 @@ class ModeMachine {
   void EnterCatchUp();
   void EnterBridging(TimePoint now);
   void EnterLive();
+  bool EnterAttached(TimePoint now);
+  void LeaveLive();
   bool RoomToSubscribe() const;
   Duration HeadsMayTake() const;
   void StartSession(const control::Welcome& welcome);
   void ChooseBeginning(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);
   void TakeStash();
+  void OnHead(const BlockHeader& head);
   void Stash(const BlockHeader& header, SharedBytes payload);
   void Lose(Position to, std::string reason);
   void ClosePendingGap(const BlockHeader* next);
@@ -183,6 +206,8 @@ class ModeMachine {
   TimePoint last_hello_{};
   TimePoint last_ping_{};
   TimePoint last_replay_{};
+  TimePoint attach_after_{};  // not before, if it has just failed
+  Duration attach_pause_;
   Duration ask_again_;  // without an answer for that long
   ModeCounters counters_;
 };

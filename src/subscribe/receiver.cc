@@ -16,6 +16,10 @@ constexpr auto kStatusMoving = std::chrono::milliseconds(250);
 constexpr auto kStatusIdle = std::chrono::seconds(2);
 constexpr int kMessagesPerCall = 64;  // then the loop looks at the other sockets
 constexpr std::size_t kMaxFrames = 2;
+constexpr int kLocalPerCall = 8;  // pieces of at most 1 MiB, then likewise
+// Taken from the journal and not written: enough to keep a writer busy. What is behind it stays
+// in the journal, and is retained there or not.
+constexpr std::uint64_t kLocalAhead = 4 * 1024 * 1024;
 
 bool IsIpv6Literal(const Endpoint& endpoint) {
   return endpoint.host.find(':') != std::string::npos;
@@ -57,6 +61,7 @@ void Receiver::Close() {
   loop_.Cancel(tick_);
   tick_ = 0;
   if (!data_) return;
+  Detach();
   loop_.Remove(data_watch_);
   loop_.Remove(control_watch_);
   data_.reset();
@@ -101,6 +106,73 @@ void Receiver::Unsubscribe(const std::string& stream) {
   if (data_) data_->Unsubscribe(stream + '\0');
 }
 
+// ---- the journal itself ----
+
+bool Receiver::Attach(const control::Welcome& session, Position position) {
+  if (!data_) return false;
+  std::string why;
+  std::unique_ptr<AttachedJournal> journal =
+      AttachedJournal::Open(session.journal, session.session, &why);
+  const bool found = journal && journal->Locate(position);
+  if (journal && !found) why = session.journal + ": does not hold the position";
+  if (!found) {
+    events_.OnNotAttached(why);
+    return false;
+  }
+  attached_ = std::move(journal);
+  data_->Subscribe(FramePrefix(session.stream, BlockKind::kHead));
+  data_->Subscribe(FramePrefix(session.stream, BlockKind::kEndOfStream));
+  attached_watch_ = loop_.OnReadable(attached_->fd(), [this] {
+    attached_->ClearWatch();
+    ReadLocal();
+  });
+  ReadLocalSoon();
+  return true;
+}
+
+void Receiver::Detach() {
+  if (!attached_) return;
+  loop_.Remove(attached_watch_);
+  loop_.Cancel(read_local_);
+  read_local_ = 0;
+  attached_.reset();
+  if (!data_) return;
+  data_->Unsubscribe(FramePrefix(stream_, BlockKind::kHead));
+  data_->Unsubscribe(FramePrefix(stream_, BlockKind::kEndOfStream));
+}
+
+void Receiver::ReadLocalSoon() {
+  if (!attached_ || read_local_ != 0 || queued_ >= kLocalAhead) return;
+  read_local_ = loop_.After(Duration(0), [this] {
+    read_local_ = 0;
+    ReadLocal();
+  });
+}
+
+void Receiver::ReadLocal() {
+  for (int i = 0; attached_ && queued_ < kLocalAhead; ++i) {
+    if (i == kLocalPerCall) {
+      ReadLocalSoon();
+      return;
+    }
+    const Position at = machine_.position();
+    std::optional<AttachedJournal::Piece> piece = attached_->Read(at, kMaxBlockBytes);
+    if (!piece && at < machine_.known_head()) {
+      // It is published, so it is somewhere else: retention has passed it, or it never was in
+      // a file.
+      if (attached_->Locate(at)) piece = attached_->Read(at, kMaxBlockBytes);
+      if (!piece) {
+        machine_.OnLocalMissing(loop_.now());
+        events_.OnReceived();
+        return;
+      }
+    }
+    if (!piece) return;
+    machine_.OnLocal(piece->header, piece->bytes, loop_.now());
+    events_.OnReceived();
+  }
+}
+
 void Receiver::SendStatus() {
   if (!machine_.located()) return;
   control::Status status;
@@ -121,6 +193,7 @@ void Receiver::SetProgress(std::uint64_t queued, Position written) {
   if (queued != queued_) {
     queued_ = queued;
     machine_.OnQueued(queued, loop_.now());
+    ReadLocalSoon();
   }
 }
 
@@ -186,6 +259,7 @@ void Receiver::ReceiveData() {
     } else if (damaged) {
       machine_.OnDamaged(loop_.now());
     }
+    ReadLocalSoon();
     events_.OnReceived();
   }
 }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/endpoint.h"
+#include "journal/attached.h"
 #include "net/loop.h"
 #include "net/socket.h"
 #include "subscribe/modes.h"
@@ -31,6 +33,9 @@ class ReceiverEvents {
   virtual void OnLetGo(const std::string& reason) = 0;
   /// A block that did not pass: what was wrong with it. It is fetched again.
   virtual void OnDamaged(const std::string& what) = 0;
+  /// The journal that the publisher names cannot be read here, as far as it is needed: the
+  /// network is used.
+  virtual void OnNotAttached(const std::string& why) = 0;
   /// Nothing was heard for dead_after: the sockets are being made anew.
   virtual void OnSilence() = 0;
   virtual void OnFail(int exit_status, const std::string& text) = 0;
@@ -69,6 +74,8 @@ class Receiver final : private ModeActions {
   void SendRead(const control::Read& read) override;
   void Subscribe(const std::string& stream) override;
   void Unsubscribe(const std::string& stream) override;
+  bool Attach(const control::Welcome& session, Position position) override;
+  void Detach() override;
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override;
   void ReportGap(const Gap& gap) override;
   void Begin(const control::Welcome& session, Position position) override;
@@ -85,6 +92,8 @@ class Receiver final : private ModeActions {
   void OnWelcome(const control::Welcome& welcome);
   std::optional<BlockHeader> CheckBlock(ByteSpan frame, ByteSpan payload,
                                         std::string_view topic, bool* damaged);
+  void ReadLocal();
+  void ReadLocalSoon();
   void SendStatus();
   void Send(const control::Message& message);
   void Tick();
@@ -99,6 +108,9 @@ class Receiver final : private ModeActions {
   EventLoop::WatchId data_watch_ = 0;
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId tick_ = 0;
+  std::unique_ptr<AttachedJournal> attached_;  // while ATTACHED
+  EventLoop::WatchId attached_watch_ = 0;
+  EventLoop::TimerId read_local_ = 0;
   std::vector<Message> frames_;
   std::string stream_;  // as the publisher calls it
   bool data_connected_ = false;

@@ -146,6 +146,13 @@ bool IsValidStreamName(std::string_view name) {
          std::ranges::all_of(name, is_allowed);
 }
 
+std::string FramePrefix(std::string_view topic, BlockKind kind) {
+  BlockHeader header;
+  header.kind = kind;
+  constexpr std::size_t kUpToKind = kMagic.size() + 2;  // magic, version, kind
+  return EncodeFrame(topic, header).substr(0, topic.size() + 1 + kUpToKind);
+}
+
 std::string EncodeFrame(std::string_view topic, const BlockHeader& header) {
   const EncodedHeader encoded = EncodeHeader(header);
   std::string frame;

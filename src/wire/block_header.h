@@ -83,6 +83,8 @@ bool IsValidStreamName(std::string_view name);
 
 /// The frame for `topic`: a valid stream name, or empty in answers on the control socket.
 std::string EncodeFrame(std::string_view topic, const BlockHeader& header);
+/// What the first frames of all messages of `kind` begin with: a subscription to those alone.
+std::string FramePrefix(std::string_view topic, BlockKind kind);
 
 struct ParsedFrame {
   std::string_view topic;             ///< borrowed from the frame

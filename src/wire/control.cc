@@ -38,7 +38,8 @@ constexpr std::array kRoles = {Word<Role>{Role::kSub, "sub"}, Word<Role>{Role::k
                                Word<Role>{Role::kTop, "top"}};
 constexpr std::array kModes = {
     Word<Mode>{Mode::kJoining, "joining"}, Word<Mode>{Mode::kCatchUp, "catch-up"},
-    Word<Mode>{Mode::kLive, "live"}, Word<Mode>{Mode::kEnded, "ended"}};
+    Word<Mode>{Mode::kLive, "live"}, Word<Mode>{Mode::kAttached, "attached"},
+    Word<Mode>{Mode::kEnded, "ended"}};
 constexpr std::array kFormats = {Word<RecordFormat>{RecordFormat::kLines, "lines"},
                                  Word<RecordFormat>{RecordFormat::kNul, "nul"},
                                  Word<RecordFormat>{RecordFormat::kRaw, "raw"}};

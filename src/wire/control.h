@@ -22,7 +22,7 @@ inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of o
 inline constexpr int kMaxReadsOutstanding = 2;
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
-enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kEnded };
+enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
 std::string_view ToText(Role role);
 std::string_view ToText(Mode mode);
 std::string_view ToText(RecordFormat format);

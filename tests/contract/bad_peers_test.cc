@@ -197,6 +197,7 @@ class GoodSubscriber final : private ReceiverEvents {
   void OnLetGo(const std::string&) override {}
   void OnDamaged(const std::string&) override { progress_.wrong = true; }
   void OnSilence() override {}
+  void OnNotAttached(const std::string&) override {}
   void OnFail(int, const std::string& text) override { progress_.failure = text; }
 
   const std::string& text_;

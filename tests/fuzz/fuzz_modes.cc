@@ -62,12 +62,21 @@ class CheckingActions final : public ModeActions {
     Require(!over);
   }
   void Subscribe(const std::string&) override {
-    Require(!subscribed);
+    Require(!subscribed && !attached);
     subscribed = true;
   }
   void Unsubscribe(const std::string&) override {
     Require(subscribed);
     subscribed = false;
+  }
+  bool Attach(const control::Welcome&, Position) override {
+    Require(!attached && !over);
+    attached = attachable;
+    return attached;
+  }
+  void Detach() override {
+    Require(attached);
+    attached = false;
   }
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override {
     Require(begun && !ended && !over);
@@ -120,6 +129,8 @@ class CheckingActions final : public ModeActions {
   bool over = false;
   bool remake = false;
   bool subscribed = false;
+  bool attachable = false;
+  bool attached = false;
 };
 
 SessionId TakeSession(Input& input) {
@@ -162,16 +173,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.from.kind = static_cast<Beginning::Kind>(input.Byte() % 5);
   options.from.value = input.Number();
   options.follow = input.Byte() % 2 == 0;
+  options.attach = options.from.value % 2 == 0;
   options.hold_bytes = kHoldBytes;
   ModeMachine machine(options, actions);
   TimePoint now{std::chrono::hours(1)};
   machine.OnConnect(now);
   while (!input.empty()) {
     const std::size_t asked_before = actions.sent.size();
-    switch (input.Byte() % 12) {
+    switch (input.Byte() % 15) {
       case 0: {
         control::Welcome welcome;
         welcome.stream = "demo";
+        welcome.journal = "/journal";
         welcome.session = TakeSession(input);
         welcome.head = input.Number();
         welcome.tail = std::min(welcome.head, input.Number());
@@ -213,6 +226,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 9:
         machine.OnDamaged(now);
         break;
+      case 11: {
+        BlockHeader header = TakeHeader(input);
+        header.kind = BlockKind::kData;
+        machine.OnLocal(header, PayloadOf(header), now);
+        break;
+      }
+      case 12:
+        machine.OnLocalMissing(now);
+        break;
+      case 13:
+        actions.attachable = !actions.attachable;
+        break;
       case 10:
         actions.queued -= std::min(actions.queued, input.Byte() * 1024);
         break;
@@ -223,6 +248,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     // An event frees two reads at the most, and those are asked for again.
     Require(actions.sent.size() - asked_before <= 2);
+    Require(actions.attached == (machine.state() == ModeMachine::State::kAttached));
     if (actions.remake) {
       actions.remake = actions.subscribed = false;
       machine.OnConnect(now);

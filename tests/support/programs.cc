@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
@@ -40,6 +41,7 @@ Command PublisherCommand(const TempDir& directory, Publisher::Setup setup) {
 Command SubscriberCommand(const std::string& endpoint, const Words& options, Stdio output) {
   Command command;
   command.argv = {SubscriberBinary(), "-v", "--log-format", "json", "--stats"};
+  if (std::getenv(kAttached) == nullptr) command.argv.emplace_back("--no-attach");
   Append(&command.argv, options);
   command.argv.push_back(endpoint);
   command.output = std::move(output);
@@ -116,7 +118,9 @@ Subscriber::Subscriber(const std::string& endpoint, Words options, Stdio output)
     : Program(SubscriberCommand(endpoint, options, output)), file_(output.path) {}
 
 bool Subscriber::WaitUntilLive(Duration patience) {
-  const auto live = [](const Json& event) { return event.at("message") == "mode: live"; };
+  const auto live = [](const Json& event) {
+    return event.at("message") == "mode: live" || event.at("message") == "mode: attached";
+  };
   return WaitForEvent("mode", live, patience).has_value();
 }
 

@@ -17,6 +17,10 @@ namespace pipedup::test {
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
+/// The variable with which subscribers may read the publisher's journal. Without it they are
+/// tested over the network.
+inline constexpr const char* kAttached = "PIPEDUP_TEST_ATTACHED";
+
 const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
 
@@ -68,7 +72,7 @@ class Subscriber : public Program {
   Subscriber(const TempDir& directory, const std::string& endpoint, Words options = {});
   Subscriber(const std::string& endpoint, Words options, Stdio output);
 
-  /// Returns when it receives live blocks.
+  /// Returns when it receives live blocks, or reads the journal itself.
   [[nodiscard]] bool WaitUntilLive(Duration patience = kPatience);
   /// Waits until its file holds `bytes` bytes, or more.
   [[nodiscard]] bool WaitForBytes(std::size_t bytes, Duration patience = kPatience);

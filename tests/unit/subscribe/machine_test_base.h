@@ -32,6 +32,11 @@ class RecordingActions final : public ModeActions {
   void Unsubscribe(const std::string& stream) override {
     calls.push_back("unsubscribe " + stream);
   }
+  bool Attach(const control::Welcome& session, Position position) override {
+    calls.push_back("attach " + session.journal + " at " + std::to_string(position));
+    return attachable;
+  }
+  void Detach() override { calls.push_back("detach"); }
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override {
     calls.push_back("deliver " + std::to_string(from) + "-" +
                     std::to_string(from + bytes.size()));
@@ -80,6 +85,7 @@ class RecordingActions final : public ModeActions {
   std::vector<Gap> gaps;
   std::string delivered;
   std::string fail_text;
+  bool attachable = true;
 };
 
 /// The stream: lines of 16 bytes, so that position / 16 is a count of records.

@@ -312,6 +312,8 @@ class Simulation final : public ModeActions {
     requests_.push_back([](auto& publisher) { publisher.Subscribed(false); });
   }
 
+  bool Attach(const control::Welcome&, Position) override { return false; }
+  void Detach() override { FAIL() << "it never attached"; }
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override {
     ASSERT_TRUE(begun_);
     ASSERT_FALSE(end_told_) << "bytes behind the end; " << Where();

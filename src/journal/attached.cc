@@ -1,0 +1,118 @@
+#include "journal/attached.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+
+namespace pipedup {
+namespace {
+
+constexpr std::int64_t kJoinWithin = 10'000'000;  // ns between blocks that are joined
+
+}  // namespace
+
+std::unique_ptr<AttachedJournal> AttachedJournal::Open(const std::string& directory,
+                                                       SessionId session, std::string* why) {
+  const std::optional<JournalLabel> label = ReadJournalLabel(directory, why);
+  if (!label) return nullptr;
+  if (label->session != session) {
+    *why = directory + ": holds another session";
+    return nullptr;
+  }
+  std::optional<FileWatch> watch = FileWatch::Create();
+  if (!watch || !watch->AddDirectory(directory)) {
+    *why = directory + ": cannot be watched";
+    return nullptr;
+  }
+  return std::unique_ptr<AttachedJournal>(
+      new AttachedJournal(directory, *label, std::move(*watch)));
+}
+
+// Watched first and read then, so that nothing that is written in between goes unnoticed.
+bool AttachedJournal::OpenSegment(Position begin) {
+  int error = 0;
+  auto log = std::make_shared<Log>();
+  log->fd = OpenForReading(SegmentPath(directory_, begin, kLogSuffix), &error);
+  if (!log->fd) return false;
+  UniqueFd index = OpenForReading(SegmentPath(directory_, begin, kIndexSuffix), &error);
+  if (!index) return false;
+  if (!watch_.SetFile(SegmentPath(directory_, begin, kIndexSuffix))) return false;
+  try {
+    log->mapping = Mapping::OfFile(log->fd.get(), label_.segment_bytes);
+  } catch (const Error&) {
+    return false;
+  }
+  log_ = std::move(log);
+  index_ = std::move(index);
+  begin_ = next_ = begin;
+  entry_ = 0;
+  return true;
+}
+
+// An entry that is being written shows by its checksum, and is there in a moment.
+std::optional<BlockHeader> AttachedJournal::Entry(std::uint64_t number) {
+  std::array<std::byte, kHeaderBytes> bytes;
+  if (ReadAt(index_.get(), bytes, number * kHeaderBytes) != bytes.size()) return std::nullopt;
+  const ParsedHeader parsed = ParseHeader(bytes);
+  if (!parsed.header || parsed.header->kind != BlockKind::kData ||
+      parsed.header->session != label_.session || parsed.header->position < begin_ ||
+      parsed.header->end() - begin_ > label_.segment_bytes) {
+    return std::nullopt;
+  }
+  return parsed.header;
+}
+
+std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::size_t max) {
+  if (!log_ && !OpenSegment(at)) return std::nullopt;
+  if (at < next_) return std::nullopt;
+  std::optional<BlockHeader> first = Entry(entry_);
+  if (!first && at == next_ && at > begin_ && OpenSegment(at)) first = Entry(entry_);
+  while (first && first->position == next_ && first->end() <= at) {
+    next_ = first->end();
+    first = Entry(++entry_);
+  }
+  if (!first || first->position != next_) return std::nullopt;
+  BlockHeader joined = *first;
+  ++entry_;
+  while (const std::optional<BlockHeader> next = Entry(entry_)) {
+    const std::uint64_t length = next->end() - joined.position;
+    if (next->position != joined.end() || length > max || length > kMaxBlockBytes ||
+        next->time_ns - joined.time_ns > kJoinWithin) {
+      break;
+    }
+    joined.length = static_cast<std::uint32_t>(length);
+    joined.records += next->records;
+    joined.ends_record = next->ends_record;
+    ++entry_;
+  }
+  joined.checksummed = false;
+  joined.checksum = 0;
+  next_ = joined.end();
+  const std::uint64_t offset = joined.position - begin_;
+  const ByteSpan bytes(log_->mapping.data() + offset, joined.length);
+  return Piece{joined, {log_, bytes, log_->fd.get(), offset}};
+}
+
+bool AttachedJournal::Locate(Position at) {
+  std::optional<Position> best;
+  bool empty = true;
+  for (const std::string& name : ListDirectory(directory_)) {
+    const std::optional<Position> begin = SegmentBegin(name, kIndexSuffix);
+    empty = empty && !begin;
+    if (begin && *begin <= at && (!best || *begin > *best)) best = begin;
+  }
+  if (empty) return true;  // nothing was published yet, or it is about to go
+  if (!best || !OpenSegment(*best)) return false;
+  while (next_ < at) {
+    const std::optional<BlockHeader> entry = Entry(entry_);
+    if (!entry || entry->position != next_) return false;
+    if (entry->end() > at) break;
+    next_ = entry->end();
+    ++entry_;
+  }
+  return true;
+}
+
+}  // namespace pipedup
