@@ -87,11 +87,16 @@ def _run(start, plan, n, programs, scratch, tree):
     if not job.notes:
         cpu_s = _watch(tree, plan, job, reports, source_report)
     early = [name for name, status in tree.ended if status != 0 and name != "bench-sink"]
+    stopped = {tree.running[pid] for pid in job.daemons if pid in tree.running}
+    for pid in job.daemons:
+        if pid in tree.running:
+            _signal(pid, signal.SIGTERM)
     killed = tree.finish(GRACE_S if job.ends and not job.notes else 0)
     if killed and job.ends:
         job.notes.append("had to be killed: " + ", ".join(killed))
     for name, status in tree.ended:
-        if status != 0 and name != "bench-sink" and (job.ends or name in early):
+        expected_end = name == "bench-sink" or name in stopped or not job.ends
+        if status != 0 and (not expected_end or name in early):
             job.notes.append(f"{name} ended with {status}")
     if job.notes:
         said = read_text(scratch / "log").strip().splitlines()[-3:]
