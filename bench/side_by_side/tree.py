@@ -6,6 +6,7 @@ subreaper, so nothing escapes either way.
 """
 
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -207,5 +208,19 @@ class Tree:
         self.finish(0)
         if self.cgroup:
             os.close(self.procs_fd)
-            self.cgroup.rmdir()
+            self.remove_cgroup()
             self.cgroup = None
+
+    def remove_cgroup(self):
+        """A process whose first thread has ended is not listed any more, but its other threads
+        may still be on their way out."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.cgroup.rmdir()
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+            self.reap()
