@@ -33,6 +33,7 @@ class Job:
     notes: list = field(default_factory=list)
     ends: bool = True  # by itself after the end of the stream
     daemons: list = field(default_factory=list)  # pids; stopped after the sinks
+    over_time: bool = False  # told to stop while it still delivered
 
     @property
     def n(self):
