@@ -3,9 +3,7 @@
 // high-water mark, and messages lost for whoever is behind by more.
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -20,22 +18,6 @@ constexpr std::size_t kMessageBytes = std::size_t{256} << 10;
 constexpr std::size_t kCopyBelow = std::size_t{32} << 10;  // cheaper than handing a buffer over
 constexpr std::uint64_t kEndNs = 30ULL * 1000000000U;
 constexpr long kEndAgainMs = 20;
-
-/// Blocks for the first byte, then takes what is there. 0 at end of file.
-std::size_t ReadGreedily(char* buffer) {
-  std::size_t size = 0;
-  for (;;) {
-    const ssize_t got = read(STDIN_FILENO, buffer + size, kMessageBytes - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) Die("read", errno);
-    size += static_cast<std::size_t>(got);
-    int waiting = 0;
-    if (got == 0 || size == kMessageBytes || ioctl(STDIN_FILENO, FIONREAD, &waiting) != 0 ||
-        waiting == 0) {
-      return size;
-    }
-  }
-}
 
 char* NewBuffer() {
   auto* buffer = static_cast<char*>(malloc(kMessageBytes));
@@ -111,9 +93,10 @@ int Main(int argc, char** argv) {
   std::uint64_t subscribers = 0;
   while (subscribers < options.Number("wait-subs", 1)) TakeSubscription(socket, 0, subscribers);
 
-  fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);  // fails harmlessly when stdin is no pipe
+  EnlargePipe(STDIN_FILENO);
   char* buffer = NewBuffer();
-  while (const std::size_t size = ReadGreedily(buffer)) Send(socket, buffer, size);
+  while (const std::size_t size = ReadGreedily(buffer, kMessageBytes))
+    Send(socket, buffer, size);
   free(buffer);
   SendEnd(socket, subscribers);
   zmq_close(socket);

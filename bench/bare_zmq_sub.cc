@@ -1,23 +1,12 @@
 // bare-zmq-sub --connect ENDPOINT: a SUB socket to stdout, until the end message.
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "bare_zmq.h"
 
 namespace pipedup::bench {
 namespace {
-
-void WriteAll(const char* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t written = write(STDOUT_FILENO, data, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) Die("write", errno);
-    data += written;
-    size -= static_cast<std::size_t>(written);
-  }
-}
 
 int Main(int argc, char** argv) {
   const Options options(argc, argv, {"connect", "hwm"}, {"drop", "tuned"});
@@ -30,7 +19,7 @@ int Main(int argc, char** argv) {
   }
   Check(zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0), "zmq_setsockopt");
   Check(zmq_connect(socket, options.Text("connect").c_str()), "zmq_connect");
-  fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 1 << 20);  // fails harmlessly when stdout is no pipe
+  EnlargePipe(STDOUT_FILENO);
 
   zmq_msg_t message;
   Check(zmq_msg_init(&message), "zmq_msg_init");
@@ -39,7 +28,9 @@ int Main(int argc, char** argv) {
     if (received < 0 && zmq_errno() == EINTR) continue;
     Check(received, "zmq_msg_recv");
     if (zmq_msg_size(&message) == 0) break;
-    WriteAll(static_cast<const char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
+    const std::string_view data(static_cast<const char*>(zmq_msg_data(&message)),
+                                zmq_msg_size(&message));
+    if (!WriteAll(STDOUT_FILENO, data)) Die("write", errno);
   }
   zmq_msg_close(&message);
   zmq_close(socket);

@@ -1,9 +1,12 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <xxh_x86dispatch.h>
@@ -81,6 +84,35 @@ void CatchSignals() {
 
 bool StopRequested() {
   return stop_requested != 0;
+}
+
+std::size_t ReadGreedily(char* buffer, std::size_t capacity) {
+  std::size_t size = 0;
+  for (;;) {
+    const ssize_t got = read(STDIN_FILENO, buffer + size, capacity - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) Die("read", errno);
+    size += static_cast<std::size_t>(got);
+    int waiting = 0;
+    if (got == 0 || size == capacity || ioctl(STDIN_FILENO, FIONREAD, &waiting) != 0 ||
+        waiting == 0) {
+      return size;
+    }
+  }
+}
+
+bool WriteAll(int descriptor, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t written = write(descriptor, data.data(), data.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    data.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+void EnlargePipe(int descriptor) {
+  fcntl(descriptor, F_SETPIPE_SZ, 1 << 20);  // fails harmlessly when it is no pipe
 }
 
 Options::Options(int argc, char** argv, const std::set<std::string>& with_value,

@@ -24,6 +24,15 @@ std::uint64_t MonotonicNs();
 void CatchSignals();
 bool StopRequested();
 
+/// From stdin: blocks for the first byte, then takes what is there. 0 at end of file.
+std::size_t ReadGreedily(char* buffer, std::size_t capacity);
+
+/// False when it fails, with errno; a signal does not end it.
+[[nodiscard]] bool WriteAll(int descriptor, std::string_view data);
+
+/// To 1 MiB, when the descriptor is a pipe.
+void EnlargePipe(int descriptor);
+
 /// The command line: "--name value" and "--flag", nothing else. Dies on what it does not know.
 class Options {
  public:

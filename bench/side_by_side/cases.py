@@ -17,6 +17,17 @@ DEFAULT_SYSTEMS = {
     "latency": "tee,bare-tcp,bare-ipc,pipedup-tcp,pipedup-ipc",
     "lines": "tee,bare-tcp,bare-ipc,pipedup-tcp,pipedup-ipc",
 }
+# What --systems peers stands for. mosquitto is there where it can keep up: at full speed it takes
+# minutes for what the others do in seconds.
+PEERS = {
+    "bulk": "tee,pee,py-copy,ncat,ncat-broker,mbuffer,mbuffer-local,socat,socat-multicast,redis,"
+            "redis-unlimited,nats",
+    "stalled": "tee,pee,py-copy,ncat-broker,mbuffer,socat,socat-multicast,redis,redis-unlimited,"
+               "nats",
+    "latency": "tee,pee,py-copy,ncat,ncat-broker,socat,socat-multicast,redis,nats,mosquitto",
+    "lines": "tee,pee,py-copy,ncat,ncat-broker,mbuffer,mbuffer-local,socat,redis,redis-lines,nats,"
+             "nats-lines",
+}
 DEFAULT_N = {"bulk": "1,2,4,8", "stalled": "4", "latency": "1,8", "lines": "4"}
 
 
@@ -27,6 +38,13 @@ def expected(programs, source_options):
         subprocess.run([programs / "bench-source", "--dry-run", "--report", report,
                         *source_options], check=True, timeout=600)
         return json.loads(report.read_text())
+
+
+def names_of(case, words):
+    """The systems that --systems means, each once: names, and "default" and "peers" for lists."""
+    lists = {"default": DEFAULT_SYSTEMS[case], "peers": PEERS[case]}
+    names = [name for word in words.split(",") for name in lists.get(word, word).split(",")]
+    return list(dict.fromkeys(names))
 
 
 def say(text):
@@ -80,6 +98,10 @@ class Runner:
     def _runs(self, name, n, tags):
         return [result for result in self.results if result["system"] == name and result["n"] == n
                 and all(result[key] == value for key, value in tags.items())]
+
+    def skipped_line(self):
+        return (f"skipped, not installed: {len(self.absent)} of {len(self.args.systems)} systems "
+                f"({', '.join(self.absent)})")
 
     def absent_rows(self, columns):
         return [[name, why] + [""] * (columns - 2) for name, why in self.absent.items()]

@@ -13,6 +13,10 @@ TOOLS = {  # name -> command that prints a version, else the Debian package that
     "ncat": ["ncat", "--version"],
     "mbuffer": ["mbuffer", "--version"],
     "pee": "moreutils",
+    "socat": "socat",
+    "mosquitto": "mosquitto",
+    "redis-server": "redis-server",
+    "nats-server": "nats-server",
 }
 
 

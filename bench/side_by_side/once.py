@@ -87,18 +87,23 @@ def _run(start, plan, n, programs, scratch, tree):
     if not job.notes:
         cpu_s = _watch(tree, plan, job, reports, source_report)
     early = [name for name, status in tree.ended if status != 0 and name != "bench-sink"]
+    stopped = {tree.running[pid] for pid in job.daemons if pid in tree.running}
+    for pid in job.daemons:
+        if pid in tree.running:
+            _signal(pid, signal.SIGTERM)
     killed = tree.finish(GRACE_S if job.ends and not job.notes else 0)
     if killed and job.ends:
         job.notes.append("had to be killed: " + ", ".join(killed))
     for name, status in tree.ended:
-        if status != 0 and name != "bench-sink" and (job.ends or name in early):
+        expected_end = name == "bench-sink" or name in stopped or not job.ends
+        if status != 0 and (not expected_end or name in early):
             job.notes.append(f"{name} ended with {status}")
     if job.notes:
         said = read_text(scratch / "log").strip().splitlines()[-3:]
         job.notes += [f"stderr: {line}" for line in said]
     if cpu_s is None or not tree.cgroup:  # wait4 knows only what has ended
         cpu_s = tree.cpu_seconds()
-    return _figures(tree, plan, cpu_s, load(source_report), reports, job.notes)
+    return _figures(tree, plan, cpu_s, load(source_report), reports, job)
 
 
 def _watch(tree, plan, job, reports, source_report):
@@ -120,7 +125,10 @@ def _watch(tree, plan, job, reports, source_report):
             os.kill(stopped, signal.SIGCONT)
             stopped, stop_done = None, True
         if not stopped and _stuck(tree, plan, job, watch, reports, source_report, now - begun):
-            if job.ends:
+            job.over_time = now - begun > plan.limit_s
+            if job.over_time:
+                job.notes.append("over its time: sinks were told to stop")
+            elif job.ends:
                 job.notes.append("no end of stream: sinks were told to stop")
             for pid in watch.sink_pids.values():
                 _signal(pid, signal.SIGTERM)
@@ -160,7 +168,7 @@ def _stuck(tree, plan, job, watch, reports, source_report, elapsed):
     return now - watch.progress_at > idle_s + plan.stop_for_s or elapsed > plan.limit_s
 
 
-def _figures(tree, plan, cpu_s, source, reports, notes):
+def _figures(tree, plan, cpu_s, source, reports, job):
     sinks = [load(report) for report in reports]
     figures = {
         "cpu_s": cpu_s,
@@ -170,19 +178,19 @@ def _figures(tree, plan, cpu_s, source, reports, notes):
         "max_rss_mb": tree.max_rss_kib * 1024 / 1e6,
         "peak_by_process_mb": {name: {key: value / 1e6 for key, value in peak.items()}
                                for name, peak in sorted(tree.peak_by_process.items())},
-        "notes": notes, "source": source, "sinks": sinks,
+        "notes": job.notes, "source": source, "sinks": sinks,
     }
     if source is None or None in sinks or not source["bytes"]:
         return {**figures, "verdict": "FAILED", "lost_bytes": None}
     produced = source["bytes"]
     checksum = source.get("xxh3") or (plan.expected or {}).get("xxh3")
-    lost = [produced - sink["bytes"] for sink in sinks]
+    lost = [max(0, produced - sink["bytes"]) for sink in sinks]  # more bytes than that: DIFFERS
     if source["ended"] != "complete":
         return {**figures, "verdict": f"STUCK at {produced}", "lost_bytes": sum(lost),
                 "lost_per_sink": lost, "longest_write_ms": source["longest_write_ms"],
                 "longest_gap_ms": [sink["longest_gap_ms"] for sink in sinks]}
     if any(lost):
-        verdict = f"LOST {sum(lost)}"
+        verdict = f"{'LATE' if job.over_time else 'LOST'} {sum(lost)}"
     elif any(sink["xxh3"] != checksum for sink in sinks):
         verdict = "DIFFERS"
     else:

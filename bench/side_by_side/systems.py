@@ -4,16 +4,22 @@ A system is a function that starts everything but the source, whose stream comes
 """
 
 import os
+import pwd
 import re
 import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .tree import read_text
+
 READY_S = 10
+MULTICAST_GROUP = "239.255.77.1"  # of those that stay within a site; here they stay on loopback
+OUR_CLIENTS = ("broker-pub", "broker-sub")
 
 
 @dataclass
@@ -26,6 +32,8 @@ class Job:
     sinks: list
     notes: list = field(default_factory=list)
     ends: bool = True  # by itself after the end of the stream
+    daemons: list = field(default_factory=list)  # pids; stopped after the sinks
+    over_time: bool = False  # told to stop while it still delivered
 
     @property
     def n(self):
@@ -43,18 +51,24 @@ class Job:
     def hub(self, argv):
         self.tree.spawn(Path(argv[0]).name, argv, stdin=self.stdin)
 
+    def daemon(self, argv, port):
+        """Starts a server and waits until it listens on the port."""
+        name = Path(argv[0]).name
+        self.daemons.append(self.tree.spawn(name, argv))
+        wait_until(lambda: tcp_sockets(port, "0A"), f"{name} to listen")
 
-def free_ports(count):
-    """`count` TCP ports of the loopback, neighbours, that are free now."""
+
+def free_ports(count, kind=socket.SOCK_STREAM):
+    """`count` ports of the loopback, neighbours, that are free now."""
     for _ in range(1000):
         bound = []
         try:
-            first = socket.socket()
+            first = socket.socket(type=kind)
             bound.append(first)
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
             for offset in range(1, count):
-                bound.append(socket.socket())
+                bound.append(socket.socket(type=kind))
                 bound[-1].bind(("127.0.0.1", port + offset))
             return port
         except (OSError, OverflowError):
@@ -65,19 +79,23 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
-def tcp_sockets(port, state):
-    """How many sockets of this machine have the local port in the state ("0A" listening, "01"
-    established)."""
+def sockets(tables, port, state):
     found = 0
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = open(table).read().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
+    for table in tables:
+        for line in read_text(f"/proc/net/{table}").splitlines()[1:]:
             fields = line.split()
             found += fields[1].endswith(f":{port:04X}") and fields[3] == state
     return found
+
+
+def tcp_sockets(port, state):
+    """How many sockets of this machine have the local port in the state ("0A" listening, "01"
+    established)."""
+    return sockets(("tcp", "tcp6"), port, state)
+
+
+def udp_sockets(port):
+    return sockets(("udp",), port, "07")
 
 
 def wait_until(condition, what):
@@ -92,10 +110,14 @@ def shell_sinks(job):
     return ["exec " + shlex.join(sink) for sink in job.sinks]
 
 
+def tee_script(commands):
+    """For bash: stdin to each of the commands."""
+    *others, last = commands
+    return " ".join(["exec tee"] + [f">({other})" for other in others]) + f" | {last}"
+
+
 def start_tee(job):
-    *others, last = shell_sinks(job)
-    script = " ".join(["exec tee"] + [f">({other})" for other in others]) + f" | {last}"
-    job.hub(["bash", "-c", script])
+    job.hub(["bash", "-c", tee_script(shell_sinks(job))])
 
 
 def start_pee(job):
@@ -183,43 +205,143 @@ def start_pipedup_tee(job):
     job.hub([job.programs / "pipedup-tee", "--no-stdout", *shell_sinks(job)])
 
 
+def start_py_copy(job):
+    script = Path(__file__).with_name("pipe_copy.py")
+    job.hub([sys.executable, script, *shell_sinks(job)])
+
+
+def start_socat(job):
+    port = free_ports(job.n)
+    servers = [f"exec socat -u - TCP4-LISTEN:{port + i},bind=127.0.0.1" for i in range(job.n)]
+    job.hub(["bash", "-c", tee_script(servers)])
+    for i in range(job.n):
+        wait_until(lambda: tcp_sockets(port + i, "0A"), "socat to listen")
+    job.pipe_into_sinks([["socat", "-u", f"TCP4:127.0.0.1:{port + i}", "-"]
+                         for i in range(job.n)])
+
+
+def start_socat_multicast(job):
+    job.ends = False
+    port = free_ports(1, socket.SOCK_DGRAM)
+    job.pipe_into_sinks([["socat", "-u", f"UDP4-RECV:{port},reuseaddr,"
+                          f"ip-add-membership={MULTICAST_GROUP}:127.0.0.1", "-"]] * job.n)
+    wait_until(lambda: udp_sockets(port) == job.n, "socat's receivers")
+    job.hub(["socat", "-u", "-", f"UDP4-DATAGRAM:{MULTICAST_GROUP}:{port},"
+             "ip-multicast-if=127.0.0.1,ip-multicast-ttl=0"])
+
+
+def start_mosquitto(job, modifiers):
+    job.ends = False
+    port = free_ports(1)
+    log = job.scratch / "mosquitto.log"
+    config = job.scratch / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                      f"user {pwd.getpwuid(os.geteuid()).pw_name}\n"  # root would not stay root
+                      f"log_dest file {log}\nlog_type subscribe\n")
+    job.daemon(["mosquitto", "-c", config], port)
+    client = ["-h", "127.0.0.1", "-p", str(port), "-t", "s",
+              "-q", "1" if "qos1" in modifiers else "0"]
+    job.pipe_into_sinks([["mosquitto_sub", *client]] * job.n)
+    wait_until(lambda: len(read_text(log).splitlines()) >= job.n, "mosquitto's subscribers")
+    job.hub(["mosquitto_pub", *client, "-l"])
+
+
+def start_redis(job, modifiers):
+    port = free_ports(1)
+    limit = (["--client-output-buffer-limit", "pubsub 0 0 0"] if "unlimited" in modifiers else [])
+    job.daemon(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", job.scratch,
+                "--save", "", "--appendonly", "no", *limit], port)
+    start_broker_clients(job, "redis", port, modifiers)
+
+
+def start_nats(job, modifiers):
+    port = free_ports(1)
+    job.daemon(["nats-server", "--addr", "127.0.0.1", "--port", str(port),
+                "--log", job.scratch / "nats.log"], port)
+    start_broker_clients(job, "nats", port, modifiers)
+
+
+def start_broker_clients(job, dialect, port, modifiers):
+    options = ["--dialect", dialect, "--port", str(port)]
+    ready = [job.scratch / f"ready{i}" for i in range(job.n)]
+    job.pipe_into_sinks([[str(job.programs / "broker-sub"), *options, "--ready", str(file)]
+                         for file in ready])
+    wait_until(lambda: all(file.exists() for file in ready), f"{dialect}'s subscribers")
+    job.hub([job.programs / "broker-pub", *options, *(["--lines"] if "lines" in modifiers else [])])
+
+
 PLAIN = {
     # name: (start, what has to be on PATH)
     "tee": (start_tee, ("bash", "tee")),
     "pee": (start_pee, ("pee",)),
+    "py-copy": (start_py_copy, ()),
     "ncat": (start_ncat_listen, ("ncat",)),
     "ncat-broker": (start_ncat_broker, ("ncat",)),
     "mbuffer": (start_mbuffer, ("mbuffer",)),
     "mbuffer-local": (start_mbuffer_local, ("mbuffer",)),
+    "socat": (start_socat, ("bash", "tee", "socat")),
+    "socat-multicast": (start_socat_multicast, ("socat",)),
 }
-NAMES = """tee pee ncat (-lk) ncat-broker mbuffer (network) mbuffer-local
+BROKERS = {
+    # name: (start, what has to be on PATH, programs of ours, modifiers)
+    "mosquitto": (start_mosquitto, ("mosquitto", "mosquitto_pub", "mosquitto_sub"), (), {"qos1"}),
+    "redis": (start_redis, ("redis-server",), OUR_CLIENTS, {"unlimited", "lines"}),
+    "nats": (start_nats, ("nats-server",), OUR_CLIENTS, {"lines"}),
+}
+PACKAGES = {  # of Debian, where it is not named like the program
+    "tee": "coreutils", "pee": "moreutils",
+    "mosquitto_pub": "mosquitto-clients", "mosquitto_sub": "mosquitto-clients",
+}
+NAMES = """tee pee py-copy ncat (-lk) ncat-broker mbuffer (network) mbuffer-local
+socat (TCP behind tee) socat-multicast
+mosquitto, also with -qos1
+redis, nats, each also with -lines (one message per line, not 64 KiB); redis-unlimited (no limit to
+what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
 it the publisher waits) or -retainSIZE; pipedup-tee"""
 
 
+def missing_tools(tools):
+    """What to say of those that are not on PATH, with the package that has them."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    packages = sorted({PACKAGES.get(tool, tool) for tool in missing})
+    return f"{', '.join(missing)} (apt-get install {' '.join(packages)})" if missing else ""
+
+
+def missing_programs(names, programs):
+    return ", ".join(name for name in names if not os.access(programs / name, os.X_OK))
+
+
 def lookup(name, programs):
     """(start, None), or (None, why there is none). Raises ValueError for an unknown name."""
+    family, _, rest = name.partition("-")
+    modifiers = rest.split("-") if rest else []
     if name in PLAIN:
         start, tools = PLAIN[name]
-        missing = [tool for tool in tools if shutil.which(tool) is None]
+        missing = missing_tools(tools)
+    elif family in BROKERS and set(modifiers) <= BROKERS[family][3]:
+        start_broker, tools, ours, _ = BROKERS[family]
+        start = lambda job: start_broker(job, modifiers)
+        missing = missing_tools(tools) or missing_programs(ours, programs)
     else:
-        family, _, rest = name.partition("-")
-        transport, *modifiers = rest.split("-")
-        if name == "pipedup-tee":
-            start, missing = start_pipedup_tee, ["pipedup-tee"]
-        elif (family == "bare" and transport in ("tcp", "ipc") and
-              set(modifiers) <= {"tuned", "drop"}):
-            start = lambda job: start_bare(job, transport, modifiers)
-            missing = ["bare-zmq-pub", "bare-zmq-sub"]
-        elif (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
-              all(re.fullmatch(r"nochecksum|drop|retain\d+[KMG]iB", each) for each in modifiers)):
-            start = lambda job: start_pipedup(job, transport, modifiers)
-            missing = ["pipedup-pub", "pipedup-sub"]
-        else:
-            raise ValueError(f"no system '{name}'; there are:\n{NAMES}")
-        missing = [program for program in missing if not os.access(programs / program, os.X_OK)]
+        start, missing = lookup_built(name, family, modifiers, programs)
+    return (None, f"not installed: {missing}") if missing else (start, None)
+
+
+def lookup_built(name, family, modifiers, programs):
+    """The same for what is built here: (start, what is missing)."""
+    transport, *modifiers = modifiers or [""]
+    if name == "pipedup-tee":
+        return start_pipedup_tee, missing_programs(["pipedup-tee"], programs)
+    if family == "bare" and transport in ("tcp", "ipc") and set(modifiers) <= {"tuned", "drop"}:
+        return (lambda job: start_bare(job, transport, modifiers),
+                missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
+    if (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
+            all(re.fullmatch(r"nochecksum|drop|retain\d+[KMG]iB", each) for each in modifiers)):
+        missing = missing_programs(["pipedup-pub", "pipedup-sub"], programs)
         if not missing and transport == "attached" and not knows(programs / "pipedup-sub",
                                                                  "--no-attach"):
-            missing = ["attached mode"]
-    return (None, f"not installed: {', '.join(missing)}") if missing else (start, None)
+            missing = "attached mode"
+        return lambda job: start_pipedup(job, transport, modifiers), missing
+    raise ValueError(f"no system '{name}'; there are:\n{NAMES}")

@@ -6,6 +6,7 @@ subreaper, so nothing escapes either way.
 """
 
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -79,7 +80,7 @@ class Tree:
         self.max_rss_kib = 0
         self.peak = {"system": 0, "rss_sum": 0, "files": 0}  # bytes
         self.peak_by_process = {}  # command name -> {"RssAnon": bytes, ...}, its largest process
-        self.own_name = read_text("/proc/self/comm").strip()
+        self.own_command = read_text("/proc/self/cmdline")
 
     def spawn(self, name, argv, stdin=None, stdout=None):
         """Starts argv with the given descriptors (default /dev/null) and returns its pid."""
@@ -150,7 +151,7 @@ class Tree:
             fields = dict(line.split(":", 1) for line in
                           read_text(f"/proc/{pid}/status").splitlines() if ":" in line)
             name = fields.get("Name", "").strip()
-            if "RssAnon" not in fields or name == self.own_name:
+            if "RssAnon" not in fields or read_text(f"/proc/{pid}/cmdline") == self.own_command:
                 continue  # gone, or not yet the program it will be
             memory = {key: int(fields[key].split()[0]) * 1024
                       for key in ("RssAnon", "RssShmem", "RssFile")}
@@ -207,5 +208,19 @@ class Tree:
         self.finish(0)
         if self.cgroup:
             os.close(self.procs_fd)
-            self.cgroup.rmdir()
+            self.remove_cgroup()
             self.cgroup = None
+
+    def remove_cgroup(self):
+        """A process whose first thread has ended is not listed any more, but its other threads
+        may still be on their way out."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.cgroup.rmdir()
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+            self.reap()
