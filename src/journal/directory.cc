@@ -21,11 +21,16 @@ void RemoveAbandoned(const std::string& parent) {
 
 std::optional<JournalDirectory> JournalDirectory::Create(
     const std::vector<std::string>& bases, const std::string& name,
-    const std::function<void(const std::string&)>& warn) {
+    const std::function<void(const std::string&)>& warn, std::optional<std::uint32_t> group) {
+  const auto make = [&group](const std::string& path, std::string* why) {
+    return group ? MakeGroupDirectory(path, *group, why) : MakePrivateDirectory(path, why);
+  };
   for (const std::string& base : bases) {
-    const std::string parent = base + "/pipedup-" + std::to_string(UserId());
+    if (group && !OthersMayEnter(base)) continue;
+    std::string parent = base + "/pipedup-" + std::to_string(UserId());
+    if (group) parent += "-" + std::to_string(*group);
     std::string why;
-    if (!MakePrivateDirectory(parent, &why)) {
+    if (!make(parent, &why)) {
       warn("journal: " + why);
       continue;
     }
@@ -33,7 +38,7 @@ std::optional<JournalDirectory> JournalDirectory::Create(
     // Another process that starts now may take a directory without a lock for an abandoned one.
     for (int attempt = 0; attempt < 10; ++attempt) {
       std::string path = parent + "/" + name;
-      if (!MakePrivateDirectory(path, &why)) break;
+      if (!make(path, &why)) break;
       if (auto lock = FileLock::TryAcquire(path + kLockName, &why)) {
         return JournalDirectory(std::move(path), std::move(*lock));
       }

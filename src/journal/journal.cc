@@ -39,7 +39,7 @@ Journal::Journal(JournalOptions options)
   std::string why;
   if (!options_.directory.empty()) {
     (void)WriteJournalLabel(options_.directory, {options_.session, segment_size_.data_bytes},
-                            &why);
+                            options_.readers, &why);
   }
 }
 
@@ -120,9 +120,11 @@ void Journal::NewSegment(bool in_memory) {
   std::shared_ptr<Segment> segment;
   if (!in_memory && !options_.directory.empty()) {
     int error = 0;
-    segment = Segment::InFile(options_.directory, head_, segment_size_, &error);
+    segment =
+        Segment::InFile(options_.directory, head_, segment_size_, options_.readers, &error);
     while (!segment && IsNoSpace(error) && DropOldestFile()) {
-      segment = Segment::InFile(options_.directory, head_, segment_size_, &error);
+      segment =
+          Segment::InFile(options_.directory, head_, segment_size_, options_.readers, &error);
     }
     if (!segment) NoteNoSpace(error);
   }

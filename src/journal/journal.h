@@ -26,6 +26,7 @@ struct Block {
 
 struct JournalOptions {
   std::string directory;  ///< private to this process; empty: private memory instead of files
+  Readers readers = Readers::kNobody;  ///< of the files
   SessionId session = 0;
   RecordFormat records = RecordFormat::kLines;
   std::uint64_t retain_bytes =

@@ -37,13 +37,13 @@ std::optional<Position> SegmentBegin(const std::string& name, const std::string&
   return Number<Position>(std::string_view(name).substr(0, kDigits), 10);
 }
 
-bool WriteJournalLabel(const std::string& directory, const JournalLabel& label,
+bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
                        std::string* why) {
   const std::string path = directory + kLabelName;
   const std::string text = std::string(kMagic) + "\nsession " + Hex(label.session) +
                            "\nsegment " + std::to_string(label.segment_bytes) + "\n";
   int error = 0;
-  const UniqueFd fd = CreateFile(path, &error);
+  const UniqueFd fd = CreateFile(path, &error, readers);
   if (fd) {
     const IoResult result = WriteAt(fd.get(), AsBytes(text), 0);
     if (result.status == IoStatus::kOk) return true;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "os/file.h"
 #include "pipedup/types.h"
 
 namespace pipedup {
@@ -28,7 +29,7 @@ struct JournalLabel {
 };
 
 /// False, with `*why`, if it could not be written.
-bool WriteJournalLabel(const std::string& directory, const JournalLabel& label,
+bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
                        std::string* why);
 void RemoveJournalLabel(const std::string& directory);
 /// Nothing, with `*why`, if there is none or it is of another kind.

@@ -7,13 +7,13 @@
 
 namespace pipedup {
 std::shared_ptr<Segment> Segment::InFile(const std::string& directory, Position begin,
-                                         Size size, int* error) {
+                                         Size size, Readers readers, int* error) {
   std::shared_ptr<Segment> segment(new Segment(begin, size));
   segment->log_path_ = SegmentPath(directory, begin, kLogSuffix);
   segment->index_path_ = SegmentPath(directory, begin, kIndexSuffix);
-  segment->log_fd_ = CreateFile(segment->log_path_, error);
+  segment->log_fd_ = CreateFile(segment->log_path_, error, readers);
   if (!segment->log_fd_) return nullptr;
-  segment->index_fd_ = CreateFile(segment->index_path_, error);
+  segment->index_fd_ = CreateFile(segment->index_path_, error, readers);
   if (!segment->index_fd_) {
     RemoveFile(segment->log_path_);
     return nullptr;

@@ -40,10 +40,10 @@ class Segment {
     std::size_t blocks;      ///< at most this many index entries
   };
 
-  /// Files `directory`/<begin>.log and .idx, mode 0600. Null, with the errno in `*error`, if
-  /// they cannot be made.
+  /// Files `directory`/<begin>.log and .idx, mode 0600 or 0640. Null, with the errno in
+  /// `*error`, if they cannot be made.
   static std::shared_ptr<Segment> InFile(const std::string& directory, Position begin,
-                                         Size size, int* error);
+                                         Size size, Readers readers, int* error);
   static std::shared_ptr<Segment> InMemory(Position begin, Size size);
   ~Segment();
   Segment(const Segment&) = delete;

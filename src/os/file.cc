@@ -42,9 +42,14 @@ Mapping Mapping::OfMemory(std::size_t bytes) {
   return {static_cast<std::byte*>(at), bytes};
 }
 
-UniqueFd CreateFile(const std::string& path, int* error) {
+UniqueFd CreateFile(const std::string& path, int* error, Readers readers) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   *error = fd ? 0 : errno;
+  // By hand, because a umask would take it away.
+  if (fd && readers == Readers::kGroup && ::fchmod(fd.get(), 0640) != 0) {
+    *error = errno;
+    fd.Reset();
+  }
   return fd;
 }
 
@@ -72,24 +77,57 @@ bool RemoveFile(const std::string& path) {
   return ::unlink(path.c_str()) == 0;
 }
 
+namespace {
+
+bool IsOurDirectory(const std::string& path, struct stat* info, std::string* why) {
+  if (::lstat(path.c_str(), info) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+  } else if (!S_ISDIR(info->st_mode)) {
+    *why = path + ": not a directory";
+  } else if (info->st_uid != ::geteuid()) {
+    *why = path + ": belongs to another user";
+  } else {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool MakePrivateDirectory(const std::string& path, std::string* why) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     *why = path + ": " + ErrnoText(errno);
     return false;
   }
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) {
-    *why = path + ": " + ErrnoText(errno);
-  } else if (!S_ISDIR(info.st_mode)) {
-    *why = path + ": not a directory";
-  } else if (info.st_uid != ::geteuid()) {
-    *why = path + ": belongs to another user";
-  } else if ((info.st_mode & 077) != 0) {
+  if (!IsOurDirectory(path, &info, why)) return false;
+  if ((info.st_mode & 077) != 0) {
     *why = path + ": open to other users (chmod 700 it)";
   } else {
     return true;
   }
   return false;
+}
+
+bool MakeGroupDirectory(const std::string& path, std::uint32_t group, std::string* why) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    *why = path + ": " + ErrnoText(errno);
+    return false;
+  }
+  struct stat info {};
+  if (!IsOurDirectory(path, &info, why)) return false;
+  // The group first: a change of it may take mode bits away.
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), group) != 0 ||
+      ::chmod(path.c_str(), 02750) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+    return false;
+  }
+  return true;
+}
+
+bool OthersMayEnter(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IXOTH) != 0;
 }
 
 void RemoveDirectory(const std::string& path) {

@@ -40,9 +40,12 @@ class Mapping {
   std::size_t bytes_ = 0;
 };
 
-/// Creates `path` (mode 0600) for reading and writing; it must not exist. On failure no
-/// descriptor, and `*error` is the errno.
-UniqueFd CreateFile(const std::string& path, int* error);
+/// Who may read what is made, beside this user.
+enum class Readers : bool { kNobody, kGroup };
+
+/// Creates `path` (mode 0600, or 0640) for reading and writing; it must not exist. On failure
+/// no descriptor, and `*error` is the errno.
+UniqueFd CreateFile(const std::string& path, int* error, Readers readers = Readers::kNobody);
 
 /// Opens `path` for reading. On failure no descriptor, and `*error` is the errno.
 UniqueFd OpenForReading(const std::string& path, int* error);
@@ -57,6 +60,13 @@ bool RemoveFile(const std::string& path);
 /// Makes a directory with mode 0700 unless there is one. False, with `*why`, if there is none
 /// afterwards, or it is a link, another user's, or open to others.
 bool MakePrivateDirectory(const std::string& path, std::string* why);
+
+/// The same for one that a group may read and enter (mode 2750), so that files in it are the
+/// group's too.
+bool MakeGroupDirectory(const std::string& path, std::uint32_t group, std::string* why);
+
+/// Whether users and groups that do not own the directory may enter it.
+bool OthersMayEnter(const std::string& path);
 
 /// Removes a directory and the plain files in it. Best effort, never follows links.
 void RemoveDirectory(const std::string& path);

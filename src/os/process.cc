@@ -1,5 +1,6 @@
 #include "os/process.h"
 
+#include <grp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +40,15 @@ std::int64_t ProcessId() {
 
 std::uint32_t UserId() {
   return ::geteuid();
+}
+
+std::optional<std::uint32_t> GroupId(const std::string& name) {
+  if (const group* entry = ::getgrnam(name.c_str())) return entry->gr_gid;
+  if (name.empty() || name.find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  const group* entry = ::getgrgid(static_cast<gid_t>(std::strtoul(name.c_str(), nullptr, 10)));
+  return entry == nullptr ? std::nullopt : std::optional<std::uint32_t>(entry->gr_gid);
 }
 
 std::string Environment(const std::string& name) {

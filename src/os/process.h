@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ void KeepFreedBlocksInHeap();
 std::string HostName();
 std::int64_t ProcessId();
 std::uint32_t UserId();
+/// Nothing if there is no group of that name or number.
+std::optional<std::uint32_t> GroupId(const std::string& name);
 
 /// The variable's value, or "" if it is not set.
 std::string Environment(const std::string& name);

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "os/process.h"
+
 namespace pipedup {
 namespace {
 
@@ -62,6 +64,17 @@ std::vector<Option> StreamOptions(PubOptions* to) {
        .summary = "Keep nothing longer than this.",
        .target = cli::Time(&to->retain_age, 0ns, 365 * kDay),
        .shown_default = "0s, no limit"},
+      {.name = "journal-group",
+       .value = "GROUP",
+       .summary = "Let subscribers of this group read the journal itself.",
+       .details = "Those on this machine that run as this user do in any case: it costs least.",
+       .target = cli::Custom(
+           [to](std::string_view text) -> std::string {
+             to->journal_group = GroupId(std::string(text));
+             return to->journal_group ? "" : cli::Quote(text) + " is not a group here";
+           },
+           ""),
+       .shown_default = "nobody else"},
       {.name = "no-checksum",
        .summary = "Give blocks no checksum.",
        .details = "Faster; damage on the way goes unnoticed.",

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct PubOptions {
   std::uint64_t max_subs = 1000;
   bool tee = false;
   bool checksum = true;
+  std::optional<std::uint32_t> journal_group;  ///< may read the journal's files
   bool progress = false;
   std::vector<std::string> producer;  ///< argv; empty: stdin
 };

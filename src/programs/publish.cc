@@ -49,14 +49,16 @@ PublishRun::~PublishRun() = default;
 JournalOptions PublishRun::MakeJournalOptions() {
   JournalOptions made;
   made.session = RandomId();
+  made.readers = options_.journal_group ? Readers::kGroup : Readers::kNobody;
   made.records = options_.records;
   made.retain_bytes = options_.retain_bytes;
   made.retain_age = options_.retain_age;
   made.checksum = options_.checksum;
   made.wall_clock = WallNow;
   made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
-  if (auto directory = JournalDirectory::Create(
-          RuntimeDirectories(), options_.stream + "-" + Hex(made.session), made.warn)) {
+  if (auto directory = JournalDirectory::Create(RuntimeDirectories(),
+                                                options_.stream + "-" + Hex(made.session),
+                                                made.warn, options_.journal_group)) {
     directory_.emplace(std::move(*directory));
     made.directory = directory_->path();
   } else {

@@ -1,6 +1,7 @@
 // Subscribers that read the journal of a publisher on this machine where it lies.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -111,6 +112,46 @@ TEST_F(Attached, APublisherThatIsKilledIsNoEndAndAllItPublishedIsThere) {
   EXPECT_EQ(4, subscriber.Wait()) << subscriber.log();
   const std::string delivered = subscriber.delivered();
   EXPECT_EQ(bytes.substr(0, delivered.size()), delivered);
+}
+
+TEST_F(Attached, AJournalIsTheUsersAloneUnlessAGroupIsNamed) {
+  namespace fs = std::filesystem;
+  const auto modes = [](const std::string& journal) {
+    std::string text;
+    for (const auto& entry : fs::directory_iterator(journal)) {
+      const auto mode = static_cast<unsigned>(entry.status().permissions() & fs::perms::mask);
+      if (entry.path().filename() != "lock" && mode != 0600) text += entry.path().filename();
+    }
+    return text;
+  };
+  const auto only_owner = fs::perms::owner_all;
+  const auto group_too = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec;
+  const TempDir directory;
+  Publisher publisher(directory, {"--slow", "wait"});
+  Subscriber subscriber(directory, publisher.endpoint());
+  ASSERT_TRUE(IsAttached(subscriber));
+  ASSERT_TRUE(publisher.Write("a\n"));
+  ASSERT_TRUE(subscriber.WaitForBytes(2));
+  const std::string journal = JournalOf(directory);
+  EXPECT_EQ(fs::status(journal).permissions() & fs::perms::all, only_owner);
+  EXPECT_EQ(modes(journal), "");
+
+  const TempDir open;
+  fs::permissions(open.path(), fs::perms::others_exec, fs::perm_options::add);
+  Publisher shared(open, {"--journal-group", std::to_string(::getgid())});
+  Subscriber member(open, shared.endpoint());
+  ASSERT_TRUE(IsAttached(member));
+  ASSERT_TRUE(shared.Write("a\n"));
+  ASSERT_TRUE(member.WaitForBytes(2));
+  const std::string group_journal = JournalOf(open);
+  EXPECT_EQ(fs::status(group_journal).permissions() & fs::perms::all, group_too);
+  EXPECT_EQ(fs::status(fs::path(group_journal).parent_path()).permissions() & fs::perms::all,
+            group_too);
+  for (const char* name : {"journal", "00000000000000000000.log", "00000000000000000000.idx"}) {
+    EXPECT_EQ(fs::status(group_journal + "/" + name).permissions() & fs::perms::all,
+              fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read)
+        << name;
+  }
 }
 
 }  // namespace
