@@ -109,7 +109,7 @@ TEST_F(ConsumerTest, OneThatLeavesEarlyIsOver) {
 }
 
 TEST_F(ConsumerTest, OneThatClosesItsStdinTakesNothingButRunsOn) {
-  Consumer& consumer = Make("exec <&-; echo closed; sleep 100", Restart::kNever);
+  Consumer& consumer = Make("exec <&-; echo closed; exec sleep 100", Restart::kNever);
   const auto look = loop_.Every(std::chrono::milliseconds(1), [&] {
     if (!consumer.takes()) loop_.Stop();
   });
@@ -154,7 +154,7 @@ TEST_F(ConsumerTest, WhatASurvivingChildOfItHasReadIsNotGivenTwice) {
 }
 
 TEST_F(ConsumerTest, IsNotStartedAgainOnceItWasDropped) {
-  Consumer& consumer = Make("sleep 100", Restart::kAlways);
+  Consumer& consumer = Make("exec sleep 100", Restart::kAlways);
   consumer.Drop();
   consumer.Signal(SIGTERM);
   RunToTheEnd();
