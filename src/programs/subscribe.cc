@@ -14,7 +14,6 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "consume/consumers.h"
-#include "consume/descriptor.h"
 #include "consume/labeler.h"
 #include "consume/output.h"
 #include "net/loop.h"
@@ -24,6 +23,7 @@
 #include "os/process.h"
 #include "os/signals.h"
 #include "pipedup/subscriber.h"
+#include "programs/sub_output.h"
 #include "subscribe/receiver.h"
 #include "wire/block_header.h"
 
@@ -82,46 +82,14 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
   return made;
 }
 
-bool HasConsumers(const SubscriberOptions& options) {
-  return !options.consumer.empty() || !options.exec.empty();
-}
-
-SignalQueue MakeSignals(const SubscriberOptions& options) {
-  if (HasConsumers(options)) return SignalQueue({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD});
-  return SignalQueue({SIGINT, SIGTERM, SIGHUP, SIGQUIT});
-}
-
-ConsumersOptions MakeConsumersOptions(const SubscriberOptions& options) {
-  ConsumersOptions made;
-  made.restart = options.restart;
-  made.output = options.output;
-  if (!options.consumer.empty()) {
-    std::string name;
-    for (const std::string& word : options.consumer) name += (name.empty() ? "" : " ") + word;
-    made.commands.push_back({Escape(name), options.consumer});
-  }
-  for (const std::string& command : options.exec) {
-    made.commands.push_back({Escape(command), {"/bin/sh", "-c", command}});
-  }
-  return made;
-}
-
-std::unique_ptr<Output> MakeOutput(EventLoop& loop, const SubscriberOptions& options,
-                                   ConsumersEvents& events) {
-  if (HasConsumers(options)) {
-    return std::make_unique<Consumers>(loop, MakeConsumersOptions(options), events);
-  }
-  return std::make_unique<DescriptorOutput>(loop, options.output, events);
-}
-
 /// One run of a subscriber.
 class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
  public:
   SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
       : options_(options),
         reporter_(reporter),
-        signals_(MakeSignals(options)),
-        output_(MakeOutput(loop_, options, *this)),
+        signals_(MakeSubSignals(options)),
+        output_(MakeSubOutput(loop_, options, *this)),
         labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
         receiver_(context_, loop_, MakeReceiverOptions(options), *this) {
     started_ = loop_.now();
