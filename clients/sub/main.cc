@@ -122,6 +122,37 @@ std::vector<Option> BehaviorOptions(Line* to) {
   };
 }
 
+std::vector<Option> ConsumerOptions(Line* to) {
+  namespace cli = pipedup::cli;
+  SubscriberOptions& options = to->options;
+  return {
+      {.name = "exec",
+       .value = "COMMAND",
+       .summary = "Run a consumer of the stream by sh -c; may be given several times.",
+       .details =
+           "Each has its own position and pace: a slow, stopped or dead one does not touch the "
+           "others. The pace is that of the fastest. One that falls more than 64MiB behind it "
+           "loses data: the gap is reported with its name, and the status is 3. A single "
+           "consumer, also one after --, is never passed: the stream waits for it at the "
+           "publisher. The stream then goes to the consumers only; what they write goes to "
+           "stdout.",
+       .target = cli::List([&options](std::string_view text) -> std::string {
+         if (text.empty()) return "'' is not a command";
+         options.exec.emplace_back(text);
+         return "";
+       }),
+       .group = "Consumers"},
+      {.name = "restart",
+       .summary = "Whether a consumer that ends before the stream does is started again.",
+       .details = "After 100 ms, then after twice as long each time, up to 10 s; it goes on at "
+                  "the first byte that was not read.",
+       .target = cli::Choice<pipedup::Restart>(&options.restart,
+                                               {{"never", pipedup::Restart::kNever},
+                                                {"on-failure", pipedup::Restart::kOnFailure},
+                                                {"always", pipedup::Restart::kAlways}})},
+  };
+}
+
 std::vector<Option> OutputOptions(Line* to) {
   namespace cli = pipedup::cli;
   SubscriberOptions& options = to->options;
@@ -143,8 +174,16 @@ std::vector<Option> OutputOptions(Line* to) {
   };
 }
 
-/// Fills in what depends on several options. There is nothing that can be wrong.
+/// Fills in what depends on several options, and says what is wrong with them together.
 std::string Complete(Line* line) {
+  const SubscriberOptions& options = line->options;
+  if (!options.consumer.empty() && !options.exec.empty()) {
+    return "--exec: there is a consumer after -- already; give every one by --exec";
+  }
+  if (options.restart != pipedup::Restart::kNever && options.consumer.empty() &&
+      options.exec.empty()) {
+    return "--restart: there is no consumer to start again (--exec COMMAND, or -- COMMAND)";
+  }
   if (line->last) line->options.from = {pipedup::StartAt::Kind::kLast, *line->last};
   if (line->give_up || line->options.follow) {
     line->options.give_up = line->give_up.value_or(0ns);
@@ -155,12 +194,16 @@ std::string Complete(Line* line) {
 pipedup::cli::Program Table(Line* to) {
   pipedup::cli::Program program{
       .name = "pipedup-sub",
-      .summary = "write a stream that pipedup-pub publishes to stdout",
-      .usage = {"[options] [ENDPOINT]"},
+      .summary = "write a stream that pipedup-pub publishes to stdout, or to consumers",
+      .usage = {"[options] [ENDPOINT] [-- CONSUMER...]"},
       .examples = {{"pipedup-sub | grep --line-buffered ERROR",
                     "Read what the publisher on this machine has from now on."},
                    {"pipedup-sub --from start build.example.org:5590 > build.log",
                     "All that is kept, then live, until the stream ends."},
+                   {"pipedup-sub --restart on-failure -- ./import --batch",
+                    "Run a consumer, and start it again where it stopped if it fails."},
+                   {"pipedup-sub --exec 'grep 500 > errors' --exec './stats'",
+                    "Several, each at its own pace."},
                    {"pipedup-sub -F -n 100 ipc:///run/app.sock",
                     "The last 100 records, and on through restarts of the publisher."}},
       .options = StreamOptions(to),
@@ -171,14 +214,14 @@ pipedup::cli::Program Table(Line* to) {
                         {"4", "publisher not reached, or vanished before the end"},
                         {"5", "refused by the publisher"},
                         {"124", "--timeout has passed"},
+                        {"126, 127", "the consumer could not be run, was not found"},
+                        {"N", "of the first consumer, as given, whose status is not 0"},
                         {"128+N", "ended by signal N"},
                         {"141", "the reader of stdout has left"}},
       .libraries = pipedup::LibraryVersions(),
-      .command_refused =
-          "running a consumer is not supported in this version: "
-          "write pipedup-sub | consumer",
+      .command = &to->options.consumer,
       .check = [to] { return Complete(to); }};
-  for (auto* more : {BehaviorOptions, OutputOptions}) {
+  for (auto* more : {BehaviorOptions, ConsumerOptions, OutputOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
   }
   return program;

@@ -1,10 +1,12 @@
-// Reads a stream and writes it to a descriptor: all that pipedup-sub does, in one call.
+// Reads a stream and writes it to a descriptor, or to programs that it runs: all that
+// pipedup-sub does, in one call.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pipedup/reporter.h"
 #include "pipedup/types.h"
@@ -41,15 +43,33 @@ struct SubscriberOptions {
   bool timestamps = false;  ///< label each record with its publish time
   bool progress = false;
   bool stats = false;  ///< say totals at the end
-  int output = 1;      ///< descriptor that the stream is written to; stays open
+  /// Descriptor that the stream is written to, or that becomes the stdout of its consumers;
+  /// stays open.
+  int output = 1;
+  /// A program that reads the stream from its stdin, and its arguments; found through PATH.
+  std::vector<std::string> consumer;
+  /// More of them, each a command for `sh -c`. Every consumer has its own position and pace:
+  /// with several, one that falls more than 64 MiB behind the fastest loses data, which is
+  /// reported as a gap of that consumer. A single one is never passed.
+  std::vector<std::string> exec;
+  /// Consumers that end before the stream does: started again after 100 ms, then after twice
+  /// as long each time, up to 10 s. The new one goes on at the first byte that nobody has read.
+  Restart restart = Restart::kNever;
 };
 
 /// Subscribes until the stream has ended, or a limit, a signal or an error ends it. Gaps and
 /// changes are said through `reporter`; the stream goes to `options.output` and nothing else
-/// does. Blocks; takes SIGINT, SIGTERM and SIGHUP for itself meanwhile, and ignores SIGPIPE
-/// from then on. Holds at most 16 MiB of stream bytes while the output is slow. Returns the
-/// exit status of docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141. Throws
-/// std::runtime_error if an option is out of range or the process lacks descriptors.
+/// does. Blocks; takes SIGINT, SIGTERM, SIGHUP and SIGQUIT for itself meanwhile, and ignores
+/// SIGPIPE from then on. Holds at most 16 MiB of stream bytes while the output is slow.
+///
+/// With consumers: the stream goes to them alone, signals are passed on to them, and it returns
+/// when all have ended (a second signal does not wait for that). Every child of the process is
+/// reaped meanwhile, others too. Up to 64 MiB of stream bytes are held, in tmpfs.
+///
+/// Returns the exit status of docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141, or
+/// that of the first consumer, as they were given, whose status is not 0. Throws
+/// std::runtime_error if an option is out of range, a consumer cannot be run or the process
+/// lacks descriptors.
 int Subscribe(const SubscriberOptions& options, Reporter& reporter);
 
 }  // namespace pipedup

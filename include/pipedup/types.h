@@ -23,6 +23,13 @@ enum class RecordFormat : std::uint8_t {
   kRaw,    ///< there are no records: any byte may begin a block
 };
 
+/// Whether a consumer that has ended is started again.
+enum class Restart : std::uint8_t {
+  kNever,      ///< its end is the end of it
+  kOnFailure,  ///< if its status is not 0
+  kAlways,     ///< whatever its status
+};
+
 /// A range of positions that a subscriber was not given.
 struct Gap {
   SessionId session = 0;

@@ -1,5 +1,8 @@
-// pipedup-sub, wired: network → stdout. Behind it stands the call of <pipedup/subscriber.h>.
+// pipedup-sub, wired: network → stdout, or consumers. Behind it stands the call of
+// <pipedup/subscriber.h>.
+#include <algorithm>
 #include <csignal>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,14 +13,17 @@
 #include "base/records.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "consume/consumers.h"
 #include "consume/labeler.h"
-#include "consume/writer.h"
+#include "consume/output.h"
 #include "net/loop.h"
 #include "net/socket.h"
+#include "os/child.h"
 #include "os/io.h"
 #include "os/process.h"
 #include "os/signals.h"
 #include "pipedup/subscriber.h"
+#include "programs/sub_output.h"
 #include "subscribe/receiver.h"
 #include "wire/block_header.h"
 
@@ -27,10 +33,8 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
-constexpr std::size_t kWakeBytes = 1024 * 1024;  // of output, between looks at the pace
 // A byte that is not UTF-8 becomes three on the wire, which takes 256.
 constexpr std::size_t kNameBytes = 85;
-constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 Beginning ToBeginning(const StartAt& from) {
   switch (from.kind) {
@@ -80,25 +84,17 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
 }
 
 /// One run of a subscriber.
-class SubscribeRun final : private ReceiverEvents {
+class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
  public:
   SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
       : options_(options),
         reporter_(reporter),
-        signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT}),
-        writer_(options.output, kWakeBytes),
+        signals_(MakeSubSignals(options)),
+        output_(MakeSubOutput(loop_, options, *this)),
         labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
         receiver_(context_, loop_, MakeReceiverOptions(options), *this) {
-    GrowPipe(options.output, kPipeBytes);
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
-    loop_.OnReadable(writer_.waker().fd(), [this] {
-      writer_.waker().Clear();
-      OnReceived();
-    });
-    if (IsPipe(options.output)) {
-      loop_.OnHangUp(options.output, [this] { OnReaderLeft(); });
-    }
     loop_.Every(kTickEvery, [this] { Tick(); });
     if (options.timeout)
       loop_.After(*options.timeout, [this] { Stop(kExitTimeout, "timeout"); });
@@ -109,11 +105,8 @@ class SubscribeRun final : private ReceiverEvents {
   int Run() {
     if (!stopped_) loop_.Run();
     if (options_.progress) reporter_.Progress("");
-    machine().Flush();
-    const Position written = WrittenPosition();
-    receiver_.SayGoodbye(written, machine().state() == ModeMachine::State::kEnded);
-    receiver_.Close();
-    writer_.Abort();
+    Leave();
+    output_->Abort();
     if (options_.stats) SayStats();
     return ExitStatus();
   }
@@ -158,7 +151,7 @@ class SubscribeRun final : private ReceiverEvents {
     const Position end = from + bytes.size();
     if (options_.prefix || options_.timestamps)
       bytes = labeler_.Label(bytes.bytes, header.time_ns);
-    writer_.Push(std::move(bytes), header.session, end);
+    output_->Push(std::move(bytes), header.session, from, end);
     if (last) {
       end_override_ = end;
       Finish(kExitOk);
@@ -166,12 +159,17 @@ class SubscribeRun final : private ReceiverEvents {
   }
 
   void OnReceived() override {
-    if (writer_.state() != Writer::State::kOpen) {
+    if (!output_->open()) {
       OnReaderLeft();
       return;
     }
-    if (!stopped_) receiver_.SetProgress(writer_.queued(), WrittenPosition());
-    if (finishing_ && writer_.queued() == 0) StopLoop();
+    if (!stopped_ && !left_) receiver_.SetProgress(output_->queued(), WrittenPosition());
+    if (finishing_ && output_->done()) {
+      StopLoop();
+    } else if (finishing_ && output_->runs_programs() && output_->drained() && !left_) {
+      // They have all of it and may need long to end: the publisher need not wait for that.
+      loop_.After(Duration(0), [this] { Leave(); });
+    }
   }
 
   void OnGap(const Gap& gap) override {
@@ -267,18 +265,63 @@ class SubscribeRun final : private ReceiverEvents {
 
   void OnSignal() {
     for (auto signal = signals_.Next(); signal.number != 0; signal = signals_.Next()) {
+      if (signal.number == SIGCHLD) {
+        for (Ended ended = ReapOne(); ended.pid != -1; ended = ReapOne())
+          output_->OnEnded(ended);
+        continue;
+      }
+      if (!signal.from_terminal) output_->Signal(signal.number);
+      if (signalled_) StopLoop();  // asked a second time: whoever still runs is not waited for
+      signalled_ = true;
       Stop(kExitSignalBase + signal.number, "signal");
     }
   }
 
   void OnReaderLeft() {
-    if (writer_.state() == Writer::State::kFailed) {
-      reporter_.Error("output", "write to the output: " + ErrnoText(writer_.error()));
-      Stop(kExitFailure, "output");
+    if (const std::string why = output_->error(); !why.empty() && !stopped_) {
+      reporter_.Error("output", "write to the output: " + why);
+    }
+    // Of consumers the status is known when all of them have ended.
+    Stop(output_->runs_programs() ? status_ : output_->exit_status(), "output");
+  }
+
+  void OnOutput() override { OnReceived(); }
+
+  void OnConsumerGap(const std::string& consumer, const Gap& gap) override {
+    reporter_.Warn("gap",
+                   "gap: consumer '" + consumer + "' lost " + std::to_string(gap.bytes()) +
+                       " bytes, positions " + std::to_string(gap.from) + " to " +
+                       std::to_string(gap.to) + ": " + gap.reason,
+                   {{"consumer", consumer},
+                    {"stream", stream_},
+                    {"session", Hex(gap.session)},
+                    {"from", gap.from},
+                    {"to", gap.to},
+                    {"bytes", gap.bytes()},
+                    {"reason", gap.reason}});
+    if (!options_.strict || finishing_) return;
+    reporter_.Error("strict", "--strict: stopped at the first gap");
+    loop_.After(Duration(0), [this] { Finish(kExitLoss); });  // not while something is pushed
+  }
+
+  void OnConsumerEnded(const std::string& consumer, int exit_status,
+                       std::optional<Duration> again) override {
+    const std::string text =
+        "consumer '" + consumer + "' has ended with status " + std::to_string(exit_status);
+    const Fields fields = {{"consumer", consumer}, {"status", std::int64_t{exit_status}}};
+    if (again) {
+      reporter_.Warn("restart", text + "; it is started again in " + FormatDuration(*again),
+                     fields);
     } else {
-      Stop(kExitBrokenPipe, "output");
+      reporter_.Debug("consumer", text, fields);
     }
   }
+
+  void OnConsumerNotStarted(const std::string& why) override {
+    reporter_.Warn("consumer", why);
+  }
+
+  void OnJournalWarning(const std::string& text) override { reporter_.Warn("journal", text); }
 
   void Tick() {
     OnReceived();
@@ -310,16 +353,35 @@ class SubscribeRun final : private ReceiverEvents {
     if (finishing_) return;
     finishing_ = true;
     status_ = status;
-    if (writer_.queued() == 0) StopLoop();
+    output_->Finish();
+    if (output_->done()) StopLoop();
   }
 
-  /// Nothing more is written either.
+  /// Nothing more is written either. Consumers are waited for, as they have something to end.
   void Stop(int status, const std::string& why) {
     if (stopped_) return;
-    reporter_.Debug("stop", "stopped: " + why);
-    finishing_ = true;
-    status_ = status;
-    StopLoop();
+    if (!aborted_) {
+      reporter_.Debug("stop", "stopped: " + why);
+      finishing_ = true;
+      aborted_ = true;
+      status_ = status;
+      if (output_->runs_programs()) output_->Abort();
+    }
+    if (!output_->runs_programs() || output_->done()) {
+      StopLoop();
+    } else if (!left_) {
+      // It may be one of the receiver's own calls that led here.
+      loop_.After(Duration(0), [this] { Leave(); });
+    }
+  }
+
+  /// Tells the publisher that this subscriber leaves, and where it stands.
+  void Leave() {
+    if (left_) return;
+    left_ = true;
+    machine().Flush();
+    receiver_.SayGoodbye(WrittenPosition(), machine().state() == ModeMachine::State::kEnded);
+    receiver_.Close();
   }
 
   void StopLoop() {
@@ -330,22 +392,18 @@ class SubscribeRun final : private ReceiverEvents {
   /// Every byte of the session before it was written, or reported lost.
   Position WrittenPosition() {
     if (!machine().began()) return machine().located() ? machine().position() : 0;
-    const bool drained = writer_.queued() == 0;
-    if (drained && writer_.state() == Writer::State::kOpen) {
-      return end_override_.value_or(machine().position());
-    }
-    const Writer::Mark mark = writer_.mark();
-    if (mark.session != machine().session()) return begin_;
-    // With labels a part of a piece says nothing about positions.
-    return mark.position < begin_ ? begin_ + Partial(mark) : mark.position + Partial(mark);
-  }
-
-  std::size_t Partial(const Writer::Mark& mark) const {
-    return options_.prefix || options_.timestamps ? 0 : mark.partial;
+    if (output_->drained()) return end_override_.value_or(machine().position());
+    const Output::Mark mark = output_->mark();
+    return mark.session != machine().session() ? begin_ : std::max(mark.position, begin_);
   }
 
   int ExitStatus() {
-    const bool lost = machine().counters().lost_bytes > 0 || vanished_;
+    const bool lost = machine().counters().lost_bytes + output_->lost_bytes() > 0 || vanished_;
+    // A signal was theirs as well: how they took it is what counts, if they failed.
+    if (output_->runs_programs() && (status_ == kExitOk || signalled_) &&
+        output_->exit_status() != kExitOk) {
+      return output_->exit_status();
+    }
     return status_ == kExitOk && lost ? static_cast<int>(kExitLoss) : status_;
   }
 
@@ -355,7 +413,7 @@ class SubscribeRun final : private ReceiverEvents {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
     reporter_.Info("stats",
-                   std::to_string(writer_.written()) + " bytes written, " +
+                   std::to_string(output_->written()) + " bytes written, " +
                        std::to_string(records_) + " records, " +
                        std::to_string(modes.lost_bytes) + " bytes lost in " +
                        std::to_string(modes.gaps) + " gaps, " +
@@ -366,7 +424,7 @@ class SubscribeRun final : private ReceiverEvents {
                     {"position", position},
                     {"ended", machine().state() == ModeMachine::State::kEnded},
                     {"received_bytes", received_},
-                    {"written_bytes", writer_.written()},
+                    {"written_bytes", output_->written()},
                     {"records", records_},
                     {"blocks", modes.blocks},
                     {"lost_bytes", modes.lost_bytes},
@@ -375,6 +433,7 @@ class SubscribeRun final : private ReceiverEvents {
                     {"duplicate_bytes", modes.duplicate_bytes},
                     {"live_gaps", modes.live_gaps},
                     {"catch_ups", modes.catch_ups},
+                    {"consumers_lost_bytes", output_->lost_bytes()},
                     {"damaged_blocks", receiver_.counters().damaged_blocks},
                     {"reconnects", modes.remakes},
                     {"seconds", static_cast<double>(ms) / 1000},
@@ -398,7 +457,7 @@ class SubscribeRun final : private ReceiverEvents {
   SignalQueue signals_;  // first: blocks them before a thread is made
   Context context_;
   EventLoop loop_;
-  Writer writer_;
+  std::unique_ptr<Output> output_;
   Labeler labeler_;
   // Before the receiver, which tells of things while it is made.
   RecordFormat format_ = RecordFormat::kLines;
@@ -413,7 +472,10 @@ class SubscribeRun final : private ReceiverEvents {
   bool ended_ = false;
   bool vanished_ = false;  // a session that was followed did not come to its end
   bool finishing_ = false;
+  bool aborted_ = false;
+  bool left_ = false;  // the publisher
   bool stopped_ = false;
+  bool signalled_ = false;
   int status_ = kExitOk;
   Receiver receiver_;
 };

@@ -81,7 +81,11 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
       {{"--timeout", "soon"}, {"--timeout", "soon"}},
       {{"--dead-after", "1ms"}, {"--dead-after"}},
       {{"--name", ""}, {"--name"}},
-      {{"--", "cat"}, {"consumer"}},
+      {{"--"}, {"command"}},
+      {{"--exec", ""}, {"--exec"}},
+      {{"--exec", "cat", "--", "cat"}, {"--exec"}},
+      {{"--restart", "always"}, {"--restart", "consumer"}},
+      {{"--restart", "sometimes", "--exec", "cat"}, {"--restart", "sometimes"}},
   };
   for (const auto& [options, words] : subscriber_lines) ExpectOneError(2, Sub(options), words);
 }

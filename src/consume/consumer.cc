@@ -1,0 +1,156 @@
+#include "consume/consumer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "os/io.h"
+
+namespace pipedup {
+namespace {
+
+constexpr std::size_t kPipeBytes = 1024 * 1024;
+
+}  // namespace
+
+Consumer::Consumer(EventLoop& loop, const Journal& journal, ConsumerOptions options,
+                   Position from, ConsumerEvents events)
+    : loop_(loop),
+      journal_(journal),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      rule_(options_.restart),
+      position_(from) {}
+
+Consumer::~Consumer() {
+  loop_.Cancel(restart_timer_);
+}
+
+void Consumer::Change() const {
+  if (events_.on_change) events_.on_change();
+}
+
+void Consumer::Start() {
+  auto [read_end, write_end] = MakePipe();
+  GrowPipe(write_end.get(), kPipeBytes);
+  child_ = StartChild(options_.argv, read_end.get(), options_.output);
+  started_ = loop_.now();
+  if (options_.restart != Restart::kNever) read_end_ = std::move(read_end);
+  MakeFeed(std::move(write_end));
+}
+
+void Consumer::MakeFeed(UniqueFd pipe) {
+  gaps_.clear();
+  FeedEvents events;
+  events.on_progress = [this] { Change(); };
+  events.on_gap = [this](Position from, Position to) {
+    gaps_.emplace_back(from, to);
+    if (events_.on_gap) events_.on_gap(from, to);
+  };
+  events.on_drained = [this] {
+    CloseFeed();
+    drained_ = true;
+    Change();
+  };
+  events.on_closed = [this] {
+    CloseFeed();
+    Change();
+  };
+  events.on_failed = [this](int) {
+    CloseFeed();  // a pipe fails in no other way than by its reader
+    Change();
+  };
+  feed_ =
+      std::make_unique<Feed>(loop_, journal_, std::move(pipe), position_, std::move(events));
+  finishing_ ? feed_->Finish() : feed_->Pump();
+}
+
+void Consumer::CloseFeed() {
+  if (!feed_) return;
+  position_ = feed_->position();
+  feed_.reset();
+}
+
+void Consumer::Pump() {
+  if (feed_) feed_->Pump();
+}
+
+void Consumer::Finish() {
+  finishing_ = true;
+  if (feed_) feed_->Finish();
+}
+
+void Consumer::Drop() {
+  dropped_ = true;
+  loop_.Cancel(restart_timer_);
+  restart_timer_ = 0;
+  CloseFeed();
+}
+
+void Consumer::Signal(int number) const {
+  if (child_) SendSignal(*child_, number);
+}
+
+bool Consumer::OnEnded(const Ended& ended) {
+  if (!child_ || ended.pid != child_->pid) return false;
+  child_.reset();
+  CloseFeed();
+  GoBack(TakeUnread());
+  Over(ended.exit_status, loop_.now() - started_);
+  return true;
+}
+
+void Consumer::Over(int exit_status, Duration ran) {
+  exit_status_ = exit_status;
+  drained_ = finishing_ && position_ >= journal_.head();
+  // Nothing is left for another one to take, so it would only repeat what this one did.
+  const bool no_more = drained_ || dropped_;
+  const std::optional<Duration> again =
+      no_more ? std::nullopt : rule_.OnEnded(exit_status, ran);
+  if (again) restart_timer_ = loop_.After(*again, [this] { StartAgain(); });
+  if (events_.on_ended) events_.on_ended(exit_status, again);
+  Change();
+}
+
+void Consumer::StartAgain() {
+  restart_timer_ = 0;
+  try {
+    Start();
+  } catch (const Error& error) {
+    if (events_.on_not_started) events_.on_not_started(error.what());
+    Over(error.exit_status(), Duration(0));
+  }
+}
+
+// Children of the dead one may still read from the pipe. So what is left is not counted but
+// taken away from them: a byte that comes out here has been read by nobody else. There is no
+// writer any more, so this ends and does not block.
+std::uint64_t Consumer::TakeUnread() {
+  if (!read_end_) return 0;
+  std::vector<std::byte> discarded(64 * 1024);
+  std::uint64_t unread = 0;
+  for (IoResult result = ReadSome(read_end_.get(), discarded); result.count > 0;
+       result = ReadSome(read_end_.get(), discarded)) {
+    unread += result.count;
+  }
+  read_end_.Reset();
+  return unread;
+}
+
+// Over a gap there is no way back: what was unread before it has gone with the gap's own bytes.
+void Consumer::GoBack(std::uint64_t unread) {
+  if (!gaps_.empty() && position_ - gaps_.back().second < unread) {
+    unread -= position_ - gaps_.back().second;
+    position_ = gaps_.back().second;
+    for (auto gap = gaps_.rbegin(); gap != gaps_.rend() && unread > 0; ++gap) {
+      const Position since = std::next(gap) == gaps_.rend() ? 0 : std::next(gap)->second;
+      const std::uint64_t lost = std::min(unread, gap->first - since);
+      if (lost > 0 && events_.on_gap) events_.on_gap(gap->first - lost, gap->first);
+      unread -= lost;
+    }
+  } else {
+    position_ -= unread;
+  }
+}
+
+}  // namespace pipedup

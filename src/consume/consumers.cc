@@ -1,0 +1,175 @@
+#include "consume/consumers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "os/process.h"
+
+namespace pipedup {
+namespace {
+
+// A single consumer holds the journal's tail itself (KeepFrom). Little is kept behind it, so
+// that the same few pages are used again and again.
+constexpr std::uint64_t kBehindOne = 4 * 1024 * 1024;
+// What a consumer may leave unread in its pipe, for the one that is started after it.
+constexpr std::uint64_t kPipeBytes = 1024 * 1024;
+
+}  // namespace
+
+JournalOptions Consumers::MakeJournalOptions(std::size_t consumers) {
+  JournalOptions made;
+  made.session = RandomId();
+  made.records = RecordFormat::kRaw;
+  made.retain_bytes = consumers == 1 ? kBehindOne : kHoldBytes;
+  made.checksum = false;  // they were checked when they came
+  made.splice_out = true;
+  made.wall_clock = WallNow;
+  made.warn = [this](const std::string& text) { events_.OnJournalWarning(text); };
+  if (auto directory =
+          JournalDirectory::Create(RuntimeDirectories(), "sub-" + RandomHex(8), made.warn)) {
+    directory_.emplace(std::move(*directory));
+    made.directory = directory_->path();
+  }
+  return made;
+}
+
+Consumers::Consumers(EventLoop& loop, ConsumersOptions options, ConsumersEvents& events)
+    : loop_(loop), events_(events), journal_(MakeJournalOptions(options.commands.size())) {
+  for (ConsumersOptions::Command& command : options.commands) {
+    Add({std::move(command.name), std::move(command.argv), options.restart, options.output});
+  }
+  for (const auto& consumer : consumers_) consumer->Start();
+  quiet_ = false;
+}
+
+void Consumers::Add(ConsumerOptions options) {
+  const std::string name = options.name;
+  ConsumerEvents events;
+  events.on_change = [this] { OnChange(); };
+  events.on_gap = [this, name](Position from, Position to) { OnGap(name, from, to); };
+  events.on_ended = [this, name](int status, std::optional<Duration> again) {
+    events_.OnConsumerEnded(name, status, again);
+  };
+  events.on_not_started = [this](const std::string& why) { events_.OnConsumerNotStarted(why); };
+  consumers_.push_back(
+      std::make_unique<Consumer>(loop_, journal_, std::move(options), 0, std::move(events)));
+}
+
+// ---- in ----
+
+void Consumers::Push(SharedBytes bytes, SessionId session, Position from, Position to) {
+  quiet_ = true;
+  map_.Add(bytes.size(), session, from, to);
+  journal_.Append(bytes.bytes);
+  journal_.PublishAll();
+  for (const auto& consumer : consumers_) consumer->Pump();
+  Note();
+  quiet_ = false;
+}
+
+void Consumers::Finish() {
+  quiet_ = true;
+  for (const auto& consumer : consumers_) consumer->Finish();
+  Note();
+  quiet_ = false;
+}
+
+void Consumers::Abort() {
+  quiet_ = true;
+  for (const auto& consumer : consumers_) consumer->Drop();
+  quiet_ = false;
+}
+
+void Consumers::Signal(int number) {
+  for (const auto& consumer : consumers_) consumer->Signal(number);
+}
+
+void Consumers::OnEnded(const Ended& ended) {
+  for (const auto& consumer : consumers_) {
+    if (consumer->OnEnded(ended)) return;
+  }
+}
+
+// ---- out ----
+
+// One that has taken everything stands at the end, whether it still runs or not.
+Consumers::Span Consumers::Living() const {
+  Span span{journal_.head(), 0, 0};
+  for (const auto& consumer : consumers_) {
+    if (!consumer->takes() && !consumer->drained()) continue;
+    ++span.count;
+    span.slowest = std::min(span.slowest, consumer->position());
+    span.fastest = std::max(span.fastest, consumer->position());
+  }
+  return span;
+}
+
+// Called after every change: the marks are of those that were there before somebody left.
+void Consumers::Note() {
+  const Span span = Living();
+  if (span.count == 0) return;
+  const PositionMap::Mark now = map_.At(span.slowest);
+  if (now.session != mark_.session || now.position > mark_.position) {
+    mark_ = {now.session, now.position};
+  }
+  const Position needed = span.slowest - std::min(span.slowest, kPipeBytes);
+  journal_.KeepFrom(span.count == 1 ? needed : UINT64_MAX);
+  map_.Forget(needed);
+}
+
+void Consumers::OnChange() {
+  if (quiet_) return;
+  Note();
+  events_.OnOutput();
+}
+
+void Consumers::OnGap(const std::string& consumer, Position from, Position to) {
+  passed_bytes_ += to - from;
+  for (const PositionMap::Range& range : map_.Of(from, to)) {
+    Gap gap;
+    gap.session = range.session;
+    gap.from = range.from;
+    gap.to = range.to;
+    gap.reason = "it fell further behind than the " + FormatSize(kHoldBytes) +
+                 " that are held for slower consumers";
+    lost_bytes_ += gap.bytes();
+    events_.OnConsumerGap(consumer, gap);
+  }
+}
+
+std::uint64_t Consumers::queued() const {
+  const Span span = Living();
+  return span.count == 0 ? 0 : journal_.head() - span.fastest;
+}
+
+bool Consumers::drained() const {
+  const Span span = Living();
+  return span.count > 0 && span.slowest == journal_.head();
+}
+
+bool Consumers::open() const {
+  return Living().count > 0;
+}
+
+bool Consumers::done() const {
+  return std::none_of(consumers_.begin(), consumers_.end(),
+                      [](const auto& consumer) { return consumer->running(); });
+}
+
+std::uint64_t Consumers::written() const {
+  std::uint64_t sum = 0;
+  for (const auto& consumer : consumers_) sum += consumer->position();
+  return sum - passed_bytes_;
+}
+
+int Consumers::exit_status() const {
+  for (const auto& consumer : consumers_) {
+    if (consumer->exit_status() != 0) return consumer->exit_status();
+  }
+  return 0;
+}
+
+}  // namespace pipedup

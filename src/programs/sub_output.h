@@ -1,0 +1,22 @@
+// What the options of a subscriber say of its output.
+#pragma once
+
+#include <memory>
+
+#include "consume/consumers.h"
+#include "consume/output.h"
+#include "net/loop.h"
+#include "os/signals.h"
+#include "pipedup/subscriber.h"
+
+namespace pipedup {
+
+/// The signals that a subscriber takes for itself: with consumers also SIGCHLD.
+SignalQueue MakeSubSignals(const SubscriberOptions& options);
+
+/// Consumers if `options` name any, which are running then, else the descriptor. `loop` and
+/// `events` outlive it. Throws Error if a consumer cannot be run.
+std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
+                                      ConsumersEvents& events);
+
+}  // namespace pipedup
