@@ -1,0 +1,109 @@
+#include "consume/feed.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "os/io.h"
+
+namespace pipedup {
+namespace {
+
+constexpr std::size_t kPerCall = 1024 * 1024;
+// A splice takes a whole page of the pipe's room for every piece of a page, and a write joins
+// them: lines would fill the pipe long before its bytes do, and copying them costs less.
+constexpr std::size_t kSpliceFrom = 16 * 1024;
+
+}  // namespace
+
+Feed::Feed(EventLoop& loop, const Journal& journal, UniqueFd pipe, Position from,
+           FeedEvents events)
+    : loop_(loop),
+      journal_(journal),
+      pipe_(std::move(pipe)),
+      position_(from),
+      events_(std::move(events)) {
+  SetNonBlocking(pipe_.get());
+  writable_ = loop_.OnWritable(pipe_.get(), [this] { Pump(); });
+  loop_.SetEnabled(writable_, false);
+  // Else a reader that leaves an idle stream is noticed with the next byte only.
+  hang_up_ = loop_.OnHangUp(pipe_.get(), [this] {
+    Close();
+    if (const auto tell = std::move(events_.on_closed)) tell();
+  });
+}
+
+Feed::~Feed() {
+  Close();
+}
+
+void Feed::Close() {
+  if (!pipe_) return;
+  loop_.Remove(writable_);
+  loop_.Remove(hang_up_);
+  pipe_.Reset();
+}
+
+void Feed::Finish() {
+  finishing_ = true;
+  Pump();
+}
+
+void Feed::Pump() {
+  if (!pipe_) return;
+  const Position before = position_;
+  while (position_ < journal_.head() && position_ - before < kPerCall) {
+    const Outcome outcome = Move(kPerCall);
+    if (outcome == Outcome::kOver) return;
+    if (outcome == Outcome::kFull) break;
+  }
+  const bool drained = finishing_ && position_ >= journal_.head();
+  loop_.SetEnabled(writable_, position_ < journal_.head());
+  if (position_ != before && events_.on_progress) events_.on_progress();
+  if (!drained) return;
+  Close();
+  if (const auto tell = std::move(events_.on_drained)) tell();
+}
+
+Feed::Outcome Feed::Move(std::size_t max) {
+  if (position_ < journal_.tail()) {
+    const Position from = std::exchange(position_, journal_.tail());
+    if (events_.on_gap) events_.on_gap(from, position_);
+    return Outcome::kMoved;
+  }
+  const std::optional<Extent> extent = journal_.Peek(position_, max);
+  if (!extent) return Outcome::kFull;
+  const ByteSpan bytes = extent->bytes.bytes;
+  IoResult result;
+  const bool splice = splice_works_ && extent->file >= 0 && bytes.size() >= kSpliceFrom;
+  if (splice) {
+    result = SpliceFromFile(extent->file, extent->offset, pipe_.get(), bytes.size());
+    if (result.status == IoStatus::kFailed || result.status == IoStatus::kEnd) {
+      splice_works_ = false;
+      return Outcome::kMoved;
+    }
+  } else {
+    result = WriteSome(pipe_.get(), std::array{bytes});
+  }
+  position_ += result.count;
+  switch (result.status) {
+    case IoStatus::kOk:
+    case IoStatus::kInterrupted:
+      return Outcome::kMoved;
+    case IoStatus::kWouldBlock:
+      return Outcome::kFull;
+    case IoStatus::kClosed: {
+      Close();
+      if (const auto tell = std::move(events_.on_closed)) tell();
+      return Outcome::kOver;
+    }
+    default: {
+      Close();
+      if (const auto tell = std::move(events_.on_failed)) tell(result.error);
+      return Outcome::kOver;
+    }
+  }
+}
+
+}  // namespace pipedup
