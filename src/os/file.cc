@@ -48,6 +48,12 @@ UniqueFd CreateFile(const std::string& path, int* error) {
   return fd;
 }
 
+UniqueFd OpenForWriting(const std::string& path, int* error) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666));
+  *error = fd ? 0 : errno;
+  return fd;
+}
+
 bool RemoveFile(const std::string& path) {
   return ::unlink(path.c_str()) == 0;
 }
