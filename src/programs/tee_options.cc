@@ -95,6 +95,7 @@ cli::Program Table(TeeOptions* to, std::vector<std::string>* behind_dashes,
                             {"1", "failure; an output that could not be written"},
                             {"2", "wrong usage"},
                             {"3", "data was lost (--slow drop), and all else was well"},
+                            {"141", "stdout was the only output, and its reader has left"},
                             {"other",
                              "of the first command, in the order given, that ended with one; "
                              "128 + N: ended by signal N"}},

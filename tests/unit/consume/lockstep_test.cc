@@ -177,8 +177,10 @@ TEST_F(LockstepTest, AnOutputThatLeavesEndsAloneAndAtOnce) {
   std::string got;
   ReadFrom(stays.first.get(), &got);
   leaves.first.Reset();
+  bool written = false;
   loop_.Every(std::chrono::milliseconds(1), [&] {
-    if (ends_[0].why == IoStatus::kClosed && input_.second) Write("bytes");
+    if (ends_[0].why == IoStatus::kClosed && !written) Write("bytes");
+    written = ends_[0].why == IoStatus::kClosed;
   });
   Run(input_.first.get(), {leaves.second.get(), stays.second.get()});
   EXPECT_EQ(got + Rest(stays.first.get()), "bytes");
