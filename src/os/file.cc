@@ -59,6 +59,12 @@ UniqueFd OpenForReading(const std::string& path, int* error) {
   return fd;
 }
 
+UniqueFd OpenForWriting(const std::string& path, int* error) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666));
+  *error = fd ? 0 : errno;
+  return fd;
+}
+
 std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset) {
   std::size_t done = 0;
   while (done < into.size()) {

@@ -54,6 +54,12 @@ UniqueFd OpenForReading(const std::string& path, int* error);
 /// or after an error.
 std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset);
 
+/// Opens `path` for writing from its beginning, as a shell's `>` does: created (mode 0666 and
+/// the umask) or emptied. Waits for a reader if it is a named pipe. On failure no descriptor,
+/// and
+/// `*error` is the errno.
+UniqueFd OpenForWriting(const std::string& path, int* error);
+
 /// Removes a file; false if it could not be (it may be gone already).
 bool RemoveFile(const std::string& path);
 

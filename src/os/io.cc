@@ -1,6 +1,7 @@
 #include "os/io.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -223,6 +224,72 @@ IoResult SpliceFromFileWaiting(int, std::uint64_t, int, std::size_t) {
 
 #endif
 
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+
+IoResult TeePipe(int from, int to, std::size_t max) {
+  while (true) {
+    const ssize_t n = ::tee(from, to, max, SPLICE_F_NONBLOCK);
+    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (n == 0) return {IoStatus::kEnd, 0, 0};
+    if (errno != EINTR) return FromErrno(errno);
+  }
+}
+
+IoResult SplicePipe(int from, int to, std::size_t max) {
+  while (true) {
+    const ssize_t n =
+        ::splice(from, nullptr, to, nullptr, max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) return {IoStatus::kOk, static_cast<std::size_t>(n), 0};
+    if (n == 0) return {IoStatus::kEnd, 0, 0};
+    if (errno != EINTR) return FromErrno(errno);
+  }
+}
+
+std::size_t PipeSize(int fd) {
+  const int bytes = ::fcntl(fd, F_GETPIPE_SZ);
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+#else
+
+IoResult TeePipe(int, int, std::size_t) {
+  return {IoStatus::kFailed, 0, ENOSYS};
+}
+IoResult SplicePipe(int, int, std::size_t) {
+  return {IoStatus::kFailed, 0, ENOSYS};
+}
+std::size_t PipeSize(int) {
+  return 0;
+}
+
+#endif
+
+IoResult WriteReady(int fd, ByteSpan bytes) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return FromErrno(errno);
+  const bool socket = S_ISSOCK(info.st_mode);
+  // A blocking write of more than PIPE_BUF bytes waits for the reader even if some would fit.
+  const bool pieces =
+      (S_ISFIFO(info.st_mode) || IsTerminal(fd)) && (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    std::size_t size = bytes.size() - done;
+    if (pieces) {
+      pollfd item{fd, POLLOUT, 0};
+      if (::poll(&item, 1, 0) == 0) return {IoStatus::kWouldBlock, done, EAGAIN};
+      size = std::min<std::size_t>(size, PIPE_BUF);
+    }
+    const ssize_t n = socket ? ::send(fd, bytes.data() + done, size, MSG_DONTWAIT)
+                             : ::write(fd, bytes.data() + done, size);
+    if (n >= 0) {
+      done += static_cast<std::size_t>(n);
+    } else if (errno != EINTR) {
+      return FromErrno(errno, done);
+    }
+  }
+  return {IoStatus::kOk, done, 0};
+}
+
 void SetNonBlocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
@@ -244,6 +311,11 @@ bool IsPipe(int fd) {
   return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
+bool IsSocket(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
 bool IsTerminal(int fd) {
   return ::isatty(fd) == 1;
 }
@@ -257,6 +329,11 @@ void OpenMissingStandardDescriptors() {
     if (!IsOpen(fd))
       (void)::open("/dev/null", O_RDWR);  // takes the lowest free number: this one
   }
+}
+
+void ReplaceByNull(int fd) {
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (null) ::dup2(null.get(), fd);
 }
 
 void GrowPipe(int fd, std::size_t bytes) {

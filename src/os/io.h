@@ -93,6 +93,28 @@ IoResult SpliceFromFile(int from, std::uint64_t offset, int to, std::size_t max)
 /// The same, and waits until the pipe takes something; kInterrupted at a signal.
 IoResult SpliceFromFileWaiting(int from, std::uint64_t offset, int to, std::size_t max);
 
+/// Gives the pipe `to` what the pipe `from` holds, at most `max` bytes, as tee(2) does: nothing
+/// is copied and nothing leaves `from`. Never blocks: kWouldBlock if `from` is empty or `to` is
+/// full, kEnd if `from` is empty for good. Short where `to` has no more room; an empty pipe
+/// with as many bytes of capacity as `from` (PipeSize) has room for all that `from` can hold.
+/// Without tee(2) (the portable build) kFailed.
+IoResult TeePipe(int from, int to, std::size_t max);
+
+/// Moves at most `max` bytes from the pipe `from` into `to`: a pipe, or a file at its own
+/// position. Never waits for a pipe: kWouldBlock if `from` is empty or `to` is full. kFailed
+/// with EINVAL where `to` cannot be spliced into (a terminal, a file opened for appending):
+/// nothing was moved then. Without splice(2) kFailed, always.
+IoResult SplicePipe(int from, int to, std::size_t max);
+
+/// Writes as much of `bytes` as goes without waiting for a reader, also on a descriptor that
+/// other processes share and that therefore stays in blocking mode: to files and devices all of
+/// it, to sockets what they take, to pipes and terminals PIPE_BUF bytes at a time while there
+/// is room. kWouldBlock, with the bytes written so far, where it has to wait; kOk: all.
+IoResult WriteReady(int fd, ByteSpan bytes);
+
+/// Bytes that a pipe holds when it is full; 0 if `fd` is no pipe, or nobody can say.
+std::size_t PipeSize(int fd);
+
 /// Sets O_NONBLOCK: only for a descriptor that no other process shares, such as our end of a
 /// pipe that we made.
 void SetNonBlocking(int fd);
@@ -101,6 +123,7 @@ void SetNonBlocking(int fd);
 std::pair<UniqueFd, UniqueFd> MakePipe();
 
 bool IsPipe(int fd);
+bool IsSocket(int fd);
 bool IsTerminal(int fd);
 bool IsOpen(int fd);
 
@@ -108,6 +131,9 @@ bool IsOpen(int fd);
 /// are made take their places, and children and reports would use them. First thing in a
 /// program.
 void OpenMissingStandardDescriptors();
+
+/// Lets go of what `fd`, one of 0, 1 and 2, leads to, and puts /dev/null there.
+void ReplaceByNull(int fd);
 
 /// Asks for a pipe of `bytes`; best effort (a user's limit may stand against it). Linux only.
 void GrowPipe(int fd, std::size_t bytes);

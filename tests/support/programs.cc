@@ -65,6 +65,11 @@ const std::string& SubscriberBinary() {
   return path;
 }
 
+const std::string& TeeBinary() {
+  static const std::string path = PIPEDUP_TEE;
+  return path;
+}
+
 // ---- events ----
 
 std::optional<Json> Program::WaitForEvent(const std::string& name, const EventTest& test,

@@ -1,4 +1,4 @@
-// pipedup-pub and pipedup-sub, as tests run them.
+// pipedup-pub, pipedup-sub and pipedup-tee, as tests run them.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -23,6 +23,7 @@ inline constexpr const char* kAttached = "PIPEDUP_TEST_ATTACHED";
 
 const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
+const std::string& TeeBinary();
 
 /// A program that says in JSON, on stderr, what happens.
 class Program : public Process {

@@ -34,6 +34,22 @@ class FileTest : public testing::Test {
   std::string why_;
 };
 
+TEST_F(FileTest, OpenForWritingEmptiesWhatIsThereAndSaysWhatIsWrong) {
+  int error = -1;
+  const std::string path = base_ + "/out";
+  for (const char* text : {"longer", "text"}) {
+    const UniqueFd fd = OpenForWriting(path, &error);
+    ASSERT_TRUE(fd) << ErrnoText(error);
+    EXPECT_EQ(WriteAll(fd.get(), AsBytes(text)).status, IoStatus::kOk);
+  }
+  std::string why;
+  EXPECT_EQ(ReadTextFile(path, &why), "text");
+  EXPECT_FALSE(OpenForWriting(base_, &error));
+  EXPECT_EQ(error, EISDIR);
+  EXPECT_FALSE(OpenForWriting(base_ + "/no/file", &error));
+  EXPECT_EQ(error, ENOENT);
+}
+
 TEST_F(FileTest, AFileIsMadeForItsUserOnlyAndOnce) {
   int error = 0;
   EXPECT_TRUE(CreateFile(Path("a"), &error));

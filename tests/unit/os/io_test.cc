@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -111,6 +112,92 @@ TEST_F(IoTest, SpliceFromFileToAFullOrLeftPipeSaysSo) {
 #endif
 }
 
+TEST_F(IoTest, TeeGivesAPipeWhatAnotherHoldsAndLeavesItThere) {
+  auto copy = MakePipe();
+  ASSERT_EQ(WriteAll(pipe_.second.get(), AsBytes("one\ntwo\n")).status, IoStatus::kOk);
+  IoResult result = TeePipe(pipe_.first.get(), copy.second.get(), 4);
+#ifdef PIPEDUP_PORTABLE
+  EXPECT_EQ(result.status, IoStatus::kFailed);
+#else
+  EXPECT_EQ(result.count, 4U);
+  result = TeePipe(pipe_.first.get(), copy.second.get(), 100);
+  EXPECT_EQ(result.count, 8U) << "it begins at the front again";
+  result = SplicePipe(pipe_.first.get(), copy.second.get(), 100);
+  EXPECT_EQ(result.count, 8U) << "nothing had left the pipe";
+  std::string got(100, '\0');
+  got.resize(ReadSome(copy.first.get(), std::as_writable_bytes(std::span(got))).count);
+  EXPECT_EQ(got, "one\none\ntwo\none\ntwo\n");
+  EXPECT_EQ(TeePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kWouldBlock);
+  EXPECT_EQ(SplicePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kWouldBlock);
+  pipe_.second.Reset();
+  EXPECT_EQ(TeePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kEnd);
+  EXPECT_EQ(SplicePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kEnd);
+#endif
+}
+
+TEST_F(IoTest, APipeOfTheSameSizeHasRoomForAllThatAPipeHolds) {
+#ifndef PIPEDUP_PORTABLE
+  auto copy = MakePipe();
+  GrowPipe(pipe_.second.get(), 1024 * 1024);
+  GrowPipe(copy.second.get(), PipeSize(pipe_.first.get()));
+  EXPECT_EQ(PipeSize(pipe_.first.get()), PipeSize(copy.first.get()));
+  const std::size_t full = FillPipe();
+  EXPECT_EQ(full, PipeSize(pipe_.first.get()));
+  EXPECT_EQ(TeePipe(pipe_.first.get(), copy.second.get(), 2 * full).count, full);
+  EXPECT_EQ(TeePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kWouldBlock);
+  copy.first.Reset();
+  EXPECT_EQ(TeePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kClosed);
+  EXPECT_EQ(SplicePipe(pipe_.first.get(), copy.second.get(), 1).status, IoStatus::kClosed);
+#endif
+  EXPECT_EQ(PipeSize(file_.get()), 0U);
+}
+
+TEST_F(IoTest, SplicesAPipeToAFilesOwnPositionButNotToItsEnd) {
+#ifndef PIPEDUP_PORTABLE
+  ASSERT_EQ(WriteAll(file_.get(), AsBytes("at ")).status, IoStatus::kOk);
+  ASSERT_EQ(WriteAll(pipe_.second.get(), AsBytes("one two")).status, IoStatus::kOk);
+  EXPECT_EQ(SplicePipe(pipe_.first.get(), file_.get(), 3).count, 3U);
+  EXPECT_EQ(FileText(), "at one");
+  const UniqueFd append(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  const IoResult result = SplicePipe(pipe_.first.get(), append.get(), 4);
+  EXPECT_EQ(result.status, IoStatus::kFailed);
+  EXPECT_EQ(result.error, EINVAL);
+  EXPECT_TRUE(IsReadable(pipe_.first.get())) << "nothing was moved";
+#endif
+}
+
+TEST_F(IoTest, WriteReadyNeverWaitsForTheReaderOfAPipeInBlockingMode) {
+  const std::string text(4 * 1024 * 1024, 'x');
+  const IoResult result = WriteReady(pipe_.second.get(), AsBytes(text));
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_GT(result.count, 4000U);
+  EXPECT_EQ(WriteReady(pipe_.second.get(), AsBytes("x")).count, 0U);
+  pipe_.first.Reset();
+  EXPECT_EQ(WriteReady(pipe_.second.get(), AsBytes("x")).status, IoStatus::kClosed);
+}
+
+TEST_F(IoTest, WriteReadyWritesAllOfItToAFileAndWhatFitsToASocket) {
+  EXPECT_EQ(WriteReady(file_.get(), AsBytes("bytes")).status, IoStatus::kOk);
+  EXPECT_EQ(FileText(), "bytes");
+  std::array<int, 2> ends{};
+  ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()));
+  UniqueFd reader(ends[0]);
+  const UniqueFd writer(ends[1]);
+  const std::string text(16 * 1024 * 1024, 'x');
+  const IoResult result = WriteReady(writer.get(), AsBytes(text));
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_GT(result.count, 0U);
+  reader.Reset();
+  EXPECT_EQ(WriteReady(writer.get(), AsBytes("x")).status, IoStatus::kClosed);
+}
+
+TEST_F(IoTest, ReplacedByNullThereIsNoReaderAnyMore) {
+  ReplaceByNull(pipe_.first.get());
+  EXPECT_EQ(WriteAll(pipe_.second.get(), AsBytes("x")).status, IoStatus::kClosed);
+  std::array<std::byte, 1> into{};
+  EXPECT_EQ(ReadSome(pipe_.first.get(), into).status, IoStatus::kEnd);
+}
+
 TEST_F(IoTest, WriteAtWritesThereAndLeavesThePositionAlone) {
   EXPECT_EQ(WriteAt(file_.get(), AsBytes("xxxxx"), 0).status, IoStatus::kOk);
   const IoResult result = WriteAt(file_.get(), AsBytes("YY"), 2);
@@ -190,6 +277,7 @@ TEST_F(IoTest, KnowsWhatADescriptorIs) {
   EXPECT_TRUE(IsPipe(pipe_.first.get()));
   EXPECT_FALSE(IsPipe(file_.get()));
   EXPECT_FALSE(IsTerminal(file_.get()));
+  EXPECT_FALSE(IsSocket(file_.get()));
   EXPECT_TRUE(IsOpen(file_.get()));
   EXPECT_FALSE(IsOpen(99999));
   EXPECT_FALSE(IsReadable(pipe_.first.get()));
