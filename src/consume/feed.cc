@@ -72,13 +72,13 @@ Feed::Outcome Feed::Move(std::size_t max) {
     if (events_.on_gap) events_.on_gap(from, position_);
     return Outcome::kMoved;
   }
-  const std::optional<Extent> extent = journal_.Peek(position_, max);
-  if (!extent) return Outcome::kFull;
-  const ByteSpan bytes = extent->bytes.bytes;
+  const std::optional<SharedBytes> piece = journal_.Peek(position_, max);
+  if (!piece) return Outcome::kFull;
+  const ByteSpan bytes = piece->bytes;
   IoResult result;
-  const bool splice = splice_works_ && extent->file >= 0 && bytes.size() >= kSpliceFrom;
+  const bool splice = splice_works_ && piece->file >= 0 && bytes.size() >= kSpliceFrom;
   if (splice) {
-    result = SpliceFromFile(extent->file, extent->offset, pipe_.get(), bytes.size());
+    result = SpliceFromFile(piece->file, piece->offset, pipe_.get(), bytes.size());
     if (result.status == IoStatus::kFailed || result.status == IoStatus::kEnd) {
       splice_works_ = false;
       return Outcome::kMoved;

@@ -258,12 +258,13 @@ std::optional<Block> Journal::Read(Position at, std::size_t max) const {
   return WholeOrPart(segment, segment->FindBlock(at), at, std::min(max, kReadBytes));
 }
 
-std::optional<Extent> Journal::Peek(Position at, std::size_t max) const {
+std::optional<SharedBytes> Journal::Peek(Position at, std::size_t max) const {
   if (at < tail() || at >= head_ || max == 0) return std::nullopt;
   const std::shared_ptr<Segment>& segment = segments_[SegmentOf(at)];
   const Position end = std::min(segment->end(), head_);
   const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, max));
-  return Extent{{segment, segment->Bytes(at, count)}, segment->file(), at - segment->begin()};
+  return SharedBytes{segment, segment->Bytes(at, count), segment->file(),
+                     at - segment->begin()};
 }
 
 Block Journal::WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t block,

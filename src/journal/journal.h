@@ -104,7 +104,7 @@ class Journal {
 
   /// The bytes from `at` on to the end of its segment, at most `max`, as they can be written or
   /// spliced without a look at them. Nothing if `at` is not in [tail(), head()).
-  std::optional<Extent> Peek(Position at, std::size_t max) const;
+  std::optional<SharedBytes> Peek(Position at, std::size_t max) const;
 
   /// Where the last `count` records begin; 0: where the unfinished record begins, or head().
   /// tail() if fewer are kept. Nothing for kRaw, which has no records.

@@ -16,14 +16,6 @@
 
 namespace pipedup {
 
-/// Stream bytes that do not change any more, and where they can be spliced from.
-struct Extent {
-  SharedBytes bytes;
-  int file =
-      -1;  ///< descriptor that holds them at `offset`, as long as bytes.owner lives; -1: none
-  std::uint64_t offset = 0;
-};
-
 /// Append-only. Bytes are written with splice(2) or pwrite(2) and read through a mapping;
 /// nothing is ever written through the mapping of a file, so that a full file system is an
 /// error and not a SIGBUS, and no byte is changed once written, so that whoever holds the

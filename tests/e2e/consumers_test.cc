@@ -27,7 +27,10 @@ class Running : public Program {
 
   [[nodiscard]] bool WaitUntilLive() {
     return WaitForEvent("mode",
-                        [](const Json& event) { return event.at("message") == "mode: live"; })
+                        [](const Json& event) {
+                          return event.at("message") == "mode: live" ||
+                                 event.at("message") == "mode: attached";
+                        })
         .has_value();
   }
   Json stats() const {

@@ -323,14 +323,13 @@ TEST_P(JournalTest, PeekGivesEveryByteAndTheFileThatHoldsIt) {
   Put("unfinished");
   std::string text;
   std::string from_files;
-  while (const auto extent = journal_->Peek(text.size(), 100 * kKiB)) {
-    text += AsText(extent->bytes.bytes);
-    EXPECT_EQ(extent->file >= 0, GetParam());
-    if (extent->file < 0) continue;
-    std::string part(extent->bytes.size(), ' ');
-    ASSERT_EQ(
-        ::pread(extent->file, part.data(), part.size(), static_cast<off_t>(extent->offset)),
-        static_cast<ssize_t>(part.size()));
+  while (const auto piece = journal_->Peek(text.size(), 100 * kKiB)) {
+    text += AsText(piece->bytes);
+    EXPECT_EQ(piece->file >= 0, GetParam());
+    if (piece->file < 0) continue;
+    std::string part(piece->size(), ' ');
+    ASSERT_EQ(::pread(piece->file, part.data(), part.size(), static_cast<off_t>(piece->offset)),
+              static_cast<ssize_t>(part.size()));
     from_files += part;
   }
   EXPECT_EQ(text.size(), journal_->head());
