@@ -38,7 +38,7 @@ std::optional<JournalDirectory> JournalDirectory::Create(
     // Another process that starts now may take a directory without a lock for an abandoned one.
     for (int attempt = 0; attempt < 10; ++attempt) {
       std::string path = parent + "/" + name;
-      if (!make(path, &why)) break;
+      if (!make(path, &why)) continue;
       if (auto lock = FileLock::TryAcquire(path + kLockName, &why)) {
         return JournalDirectory(std::move(path), std::move(*lock));
       }
