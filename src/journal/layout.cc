@@ -1,5 +1,6 @@
 #include "journal/layout.h"
 
+#include <array>
 #include <charconv>
 #include <sstream>
 
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t kDigits = 20;
 constexpr const char* kLabelName = "/journal";
 constexpr const char* kMagic = "pipedup journal 1";
+constexpr std::size_t kMaxLabelBytes = 256;
 constexpr std::size_t kMaxSegmentBytes = std::size_t{1} << 40;
 
 template <typename Integer>
@@ -58,9 +60,16 @@ void RemoveJournalLabel(const std::string& directory) {
 }
 
 std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::string* why) {
-  const std::optional<std::string> text = ReadTextFile(directory + kLabelName, why);
-  if (!text) return std::nullopt;
-  std::istringstream lines(*text);
+  const std::string path = directory + kLabelName;
+  int error = 0;
+  const UniqueFd fd = OpenForReading(path, &error);
+  if (!fd) {
+    *why = path + ": " + ErrnoText(error);
+    return std::nullopt;
+  }
+  std::array<std::byte, kMaxLabelBytes> content;
+  const std::size_t length = ReadAt(fd.get(), content, 0);
+  std::istringstream lines(std::string(AsText(ByteSpan(content).first(length))));
   std::string magic;
   std::string session;
   std::string segment;
@@ -76,7 +85,7 @@ std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::
     if (id && bytes && *bytes > 0 && *bytes <= kMaxSegmentBytes)
       return JournalLabel{*id, *bytes};
   }
-  *why = directory + kLabelName + ": not the label of a journal that this version knows";
+  *why = path + ": not the label of a journal that this version knows";
   return std::nullopt;
 }
 

@@ -54,7 +54,8 @@ UniqueFd CreateFile(const std::string& path, int* error, Readers readers) {
 }
 
 UniqueFd OpenForReading(const std::string& path, int* error) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  // O_NONBLOCK: a named pipe in the place of a file must not stop anybody.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   *error = fd ? 0 : errno;
   return fd;
 }

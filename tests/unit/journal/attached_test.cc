@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <span>
@@ -160,6 +161,27 @@ TEST_F(AttachedJournalTest, AnotherSessionOrDirectoryIsRefused) {
   EXPECT_NE(why.find("another session"), std::string::npos) << why;
   EXPECT_FALSE(AttachedJournal::Open(directory_.path() + "/none", kSession, &why));
   EXPECT_NE(why.find("none"), std::string::npos) << why;
+}
+
+TEST_F(AttachedJournalTest, WhatIsNoLabelIsRefused) {
+  const TemporaryDirectory other;
+  const std::string path = other.path() + "/journal";
+  std::string why;
+  int error = 0;
+  for (const char* text :
+       {"", "pipedup journal 1", "pipedup journal 2\nsession 4d\nsegment 100\n",
+        "pipedup journal 1\nsession xyz\nsegment 100\n",
+        "pipedup journal 1\nsession 4d\nsegment 0\n",
+        "pipedup journal 1\nsession 4d\nsegment -1\n",
+        "pipedup journal 1\nsession 4d\nsegment 99999999999999999999\n"}) {
+    const UniqueFd file = CreateFile(path, &error);
+    ASSERT_TRUE(file);
+    ASSERT_EQ(WriteAt(file.get(), AsBytes(text), 0).status, IoStatus::kOk);
+    EXPECT_FALSE(AttachedJournal::Open(other.path(), kSession, &why)) << text;
+    RemoveFile(path);
+  }
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FALSE(AttachedJournal::Open(other.path(), kSession, &why)) << "and does not wait";
 }
 
 TEST_F(AttachedJournalTest, AnEntryThatIsNotWholeIsNotThereYet) {
