@@ -201,8 +201,11 @@ def start_pipedup(job, transport, modifiers):
     job.pipe_into_sinks([[*subscriber, endpoint]] * job.n)
 
 
-def start_pipedup_tee(job):
-    job.hub([job.programs / "pipedup-tee", "--no-stdout", *shell_sinks(job)])
+def start_pipedup_tee(job, modifiers):
+    options = []
+    for modifier in modifiers:
+        options += ["--slow", "drop"] if modifier == "drop" else ["--buffer", modifier[6:]]
+    job.hub([job.programs / "pipedup-tee", "--no-stdout", *options, *shell_sinks(job)])
 
 
 def start_py_copy(job):
@@ -299,7 +302,7 @@ redis, nats, each also with -lines (one message per line, not 64 KiB); redis-unl
 what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
-it the publisher waits) or -retainSIZE; pipedup-tee"""
+it the publisher waits) or -retainSIZE; pipedup-tee, also with -drop or -bufferSIZE"""
 
 
 def missing_tools(tools):
@@ -332,8 +335,10 @@ def lookup(name, programs):
 def lookup_built(name, family, modifiers, programs):
     """The same for what is built here: (start, what is missing)."""
     transport, *modifiers = modifiers or [""]
-    if name == "pipedup-tee":
-        return start_pipedup_tee, missing_programs(["pipedup-tee"], programs)
+    if family == "pipedup" and transport == "tee" and all(
+            re.fullmatch(r"drop|buffer\d+[KMG]iB", each) for each in modifiers):
+        return (lambda job: start_pipedup_tee(job, modifiers),
+                missing_programs(["pipedup-tee"], programs))
     if family == "bare" and transport in ("tcp", "ipc") and set(modifiers) <= {"tuned", "drop"}:
         return (lambda job: start_bare(job, transport, modifiers),
                 missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
