@@ -44,7 +44,11 @@ void Consumer::MakeFeed(UniqueFd pipe) {
   FeedEvents events;
   events.on_progress = [this] { Change(); };
   events.on_gap = [this](Position from, Position to) {
-    gaps_.emplace_back(from, to);
+    if (!gaps_.empty() && gaps_.back().second == from) {
+      gaps_.back().second = to;  // passed again before it took a byte
+    } else {
+      gaps_.emplace_back(from, to);
+    }
     if (events_.on_gap) events_.on_gap(from, to);
   };
   events.on_drained = [this] {

@@ -121,7 +121,7 @@ void Writer::Run() {
     if (stop_) break;
     std::size_t count = 0;
     std::size_t bytes = 0;
-    const SharedBytes front = queue_.front().bytes;
+    SharedBytes front = queue_.front().bytes;
     while (count < std::min(kBatch, queue_.size()) && (count == 0 || bytes < kBatchBytes)) {
       if (count > 0 && IsWorthSplicing(queue_[count].bytes)) break;
       parts[count] = queue_[count].bytes.bytes;
@@ -151,6 +151,7 @@ void Writer::Run() {
     const bool drained = queue_.empty();
     lock.unlock();
     finished.clear();
+    front = {};
     if (drained || unsaid_ >= wake_bytes_) {
       unsaid_ = 0;
       waker_.Wake();

@@ -91,6 +91,8 @@ std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::si
   joined.checksum = 0;
   next_ = joined.end();
   const std::uint64_t offset = joined.position - begin_;
+  // Somebody has cut the file: reading there would be the end of this process.
+  if (FileBytes(log_->fd.get()) < offset + joined.length) return std::nullopt;
   const ByteSpan bytes(log_->mapping.data() + offset, joined.length);
   return Piece{joined, {log_, bytes, log_->fd.get(), offset}};
 }
@@ -105,13 +107,20 @@ bool AttachedJournal::Locate(Position at) {
   }
   if (empty) return true;  // nothing was published yet, or it is about to go
   if (!best || !OpenSegment(*best)) return false;
-  while (next_ < at) {
-    const std::optional<BlockHeader> entry = Entry(entry_);
-    if (!entry || entry->position != next_) return false;
-    if (entry->end() > at) break;
-    next_ = entry->end();
-    ++entry_;
+  if (next_ == at) return true;
+  // Entries are in the order of positions: the last one that does not begin behind `at`.
+  std::uint64_t low = 0;
+  std::uint64_t high = FileBytes(index_.get()) / kHeaderBytes;
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    const std::optional<BlockHeader> entry = Entry(middle);
+    (entry && entry->position <= at ? low : high) = middle;
   }
+  const std::optional<BlockHeader> entry = Entry(low);
+  if (!entry || entry->end() < at) return false;
+  const bool behind = entry->end() == at;
+  entry_ = behind ? low + 1 : low;
+  next_ = behind ? at : entry->position;
   return true;
 }
 

@@ -18,9 +18,16 @@ namespace pipedup {
 Child StartChild(const std::vector<std::string>& argv, int stdin_fd, int stdout_fd) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  // Everything else is close-on-exec from birth; dup2 onto itself clears the flag.
+  // What this process made is close-on-exec from birth; dup2 onto itself clears the flag. What
+  // it was started with beside 0, 1 and 2 is none of a child's business.
   ::posix_spawn_file_actions_adddup2(&actions, stdin_fd, 0);
   ::posix_spawn_file_actions_adddup2(&actions, stdout_fd, 1);
+#if defined(__GLIBC__) && !defined(PIPEDUP_PORTABLE)
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+#else
+  constexpr int kInherited = 256;
+  for (int fd = 3; fd < kInherited; ++fd) (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
 
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);

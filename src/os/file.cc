@@ -80,6 +80,11 @@ std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset) {
   return done;
 }
 
+std::uint64_t FileBytes(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
 bool RemoveFile(const std::string& path) {
   return ::unlink(path.c_str()) == 0;
 }

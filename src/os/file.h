@@ -60,6 +60,9 @@ std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset);
 /// `*error` is the errno.
 UniqueFd OpenForWriting(const std::string& path, int* error);
 
+/// Size of an open file; 0 if nobody can say.
+std::uint64_t FileBytes(int fd);
+
 /// Removes a file; false if it could not be (it may be gone already).
 bool RemoveFile(const std::string& path);
 

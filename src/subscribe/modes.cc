@@ -213,6 +213,8 @@ bool ModeMachine::EnterAttached(TimePoint now) {
   ForgetAsked();
   last_live_ = now;
   Enter(State::kAttached);
+  // At the head nobody has to be asked any more: from here on every byte counts.
+  if (!begun_ && !aligned_ && position_ == known_head_) BeginAt(position_);
   return true;
 }
 

@@ -120,6 +120,7 @@ bool Receiver::Attach(const control::Welcome& session, Position position) {
     return false;
   }
   attached_ = std::move(journal);
+  attached_stream_ = session.stream;
   data_->Subscribe(FramePrefix(session.stream, BlockKind::kHead));
   data_->Subscribe(FramePrefix(session.stream, BlockKind::kEndOfStream));
   attached_watch_ = loop_.OnReadable(attached_->fd(), [this] {
@@ -137,8 +138,8 @@ void Receiver::Detach() {
   read_local_ = 0;
   attached_.reset();
   if (!data_) return;
-  data_->Unsubscribe(FramePrefix(stream_, BlockKind::kHead));
-  data_->Unsubscribe(FramePrefix(stream_, BlockKind::kEndOfStream));
+  data_->Unsubscribe(FramePrefix(attached_stream_, BlockKind::kHead));
+  data_->Unsubscribe(FramePrefix(attached_stream_, BlockKind::kEndOfStream));
 }
 
 void Receiver::ReadLocalSoon() {

@@ -109,6 +109,7 @@ class Receiver final : private ModeActions {
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId tick_ = 0;
   std::unique_ptr<AttachedJournal> attached_;  // while ATTACHED
+  std::string attached_stream_;
   EventLoop::WatchId attached_watch_ = 0;
   EventLoop::TimerId read_local_ = 0;
   std::vector<Message> frames_;

@@ -245,9 +245,10 @@ TEST_P(FeedTest, MayBeDestroyedByItsLastWord) {
 
 TEST_P(FeedTest, AStoppedReaderDoesNotDelayAnother) {
   Feed& stopped = Make();
-  auto [other_end, other_write] = MakePipe();
+  auto pipe = MakePipe();
+  const UniqueFd other_end = std::move(pipe.first);
   bool drained = false;
-  Feed other(loop_, *journal_, std::move(other_write), 0,
+  Feed other(loop_, *journal_, std::move(pipe.second), 0,
              FeedEvents{.on_drained = [&] { drained = true; }});
   std::string got;
   loop_.OnReadable(other_end.get(), [&] {

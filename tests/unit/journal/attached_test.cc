@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <filesystem>
 #include <span>
 
 #include "journal_test_base.h"
@@ -161,6 +162,25 @@ TEST_F(AttachedJournalTest, AnotherSessionOrDirectoryIsRefused) {
   EXPECT_NE(why.find("another session"), std::string::npos) << why;
   EXPECT_FALSE(AttachedJournal::Open(directory_.path() + "/none", kSession, &why));
   EXPECT_NE(why.find("none"), std::string::npos) << why;
+}
+
+TEST_F(AttachedJournalTest, FindsAnyPositionAmongManyBlocks) {
+  while (journal_->head() < 200 * 1024) Publish(Lines(100));
+  const auto attached = Attach();
+  for (Position at = 0; at <= journal_->head(); at += 1009) {
+    ASSERT_TRUE(attached->Locate(at)) << at;
+    ASSERT_TRUE(Same(ReadAll(attached.get(), at), all_.substr(at))) << at;
+  }
+  EXPECT_TRUE(attached->Locate(journal_->head()));
+  EXPECT_FALSE(attached->Locate(journal_->head() + 1));
+}
+
+TEST_F(AttachedJournalTest, ALogThatSomebodyCutIsNotRead) {
+  Publish(Lines(8192));
+  const auto attached = Attach();
+  ASSERT_TRUE(attached->Locate(0));
+  std::filesystem::resize_file(SegmentPath(directory_.path(), 0, kLogSuffix), 100);
+  EXPECT_FALSE(attached->Read(0, 1024 * 1024));
 }
 
 TEST_F(AttachedJournalTest, WhatIsNoLabelIsRefused) {

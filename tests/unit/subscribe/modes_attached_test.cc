@@ -131,6 +131,24 @@ TEST_F(Attached, WhatIsMissingIsAskedForOverTheNetworkAndItsLossIsExact) {
   EXPECT_EQ(actions_.gaps[0].records, (3 * kMiB - 160) / kLine);
 }
 
+TEST_F(Attached, WhatAnIdleOneIsPassedByIsLostAndReported) {
+  Meet(0);
+  EXPECT_TRUE(actions_.Called("begin 0"));
+  LiveHead(4 * kMiB);
+  machine_->OnLocalMissing(now_);
+  Gone(0, 3 * kMiB, 4 * kMiB);
+  Replay(3 * kMiB, 4 * kMiB);
+  ASSERT_EQ(actions_.gaps.size(), 1U);
+  EXPECT_EQ(actions_.gaps[0].from, 0U);
+  EXPECT_EQ(actions_.gaps[0].to, 3 * kMiB);
+}
+
+TEST_F(Attached, AnIdleOneNoticesThatThePublisherWasReplaced) {
+  Meet(0);
+  machine_->OnWelcome(WelcomeTo(0, 160, 8), now_);
+  EXPECT_TRUE(actions_.Called("fail 4"));
+}
+
 TEST_F(Attached, TheEndComesWhenItsPositionIsReached) {
   Meet(320);
   Local(0, 160);
