@@ -273,16 +273,16 @@ void PublishRun::OnHold(const Member* waits_for) {
   } else {
     if (!held_) held_since_ = loop_.now();
     held_ = true;
-    const std::string text = "waiting for subscriber " + waits_for->Label() + ", " +
-                             FormatSize(journal_.head() - waits_for->position) + " behind";
+    hold_text_ = "waiting for subscriber " + waits_for->Label() + ", " +
+                 FormatSize(journal_.head() - waits_for->position) + " behind";
     if (say_hold_ != 0 || hold_said_) {
       ReadOrNot();
       return;
     }
-    say_hold_ = loop_.After(kSayHoldAfter, [this, text] {
+    say_hold_ = loop_.After(kSayHoldAfter, [this] {
       say_hold_ = 0;
       hold_said_ = true;
-      reporter_.Warn("waiting", text);
+      reporter_.Warn("waiting", hold_text_);
     });
   }
   ReadOrNot();

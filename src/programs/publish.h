@@ -72,6 +72,7 @@ class PublishRun final : private PublisherEvents {
   EventLoop::TimerId say_hold_ = 0;
   TimePoint held_since_{};
   bool hold_said_ = false;
+  std::string hold_text_;  // whom it waits for now
   bool input_ended_ = false;
   bool producer_ended_ = false;
   bool finished_ = false;
