@@ -1,3 +1,4 @@
+// Over 500 lines: one program, whose modes must all keep the same promises.
 // pipedup-tee: every output gets every byte, whatever the others do, and the status says so.
 #include <fcntl.h>
 #include <gtest/gtest.h>
