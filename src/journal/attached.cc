@@ -46,16 +46,26 @@ bool AttachedJournal::OpenSegment(Position begin) {
   }
   log_ = std::move(log);
   index_ = std::move(index);
-  begin_ = next_ = begin;
-  entry_ = 0;
+  begin_ = begin;
+  ContinueAt(0, begin);
   return true;
 }
 
+void AttachedJournal::ContinueAt(std::uint64_t entry, Position next) {
+  entry_ = entry;
+  next_ = next;
+  ahead_begin_ = ahead_end_ = 0;
+  index_grows_ = stream_grows_ = true;
+}
+
+void AttachedJournal::ClearWatch() {
+  index_grows_ = true;
+  stream_grows_ = watch_.Clear() || stream_grows_;
+}
+
 // An entry that is being written shows by its checksum, and is there in a moment.
-std::optional<BlockHeader> AttachedJournal::Entry(std::uint64_t number) {
-  std::array<std::byte, kHeaderBytes> bytes;
-  if (ReadAt(index_.get(), bytes, number * kHeaderBytes) != bytes.size()) return std::nullopt;
-  const ParsedHeader parsed = ParseHeader(bytes);
+std::optional<BlockHeader> AttachedJournal::Parse(ByteSpan entry) const {
+  const ParsedHeader parsed = ParseHeader(entry);
   if (!parsed.header || parsed.header->kind != BlockKind::kData ||
       parsed.header->session != label_.session || parsed.header->position < begin_ ||
       parsed.header->end() - begin_ > label_.segment_bytes) {
@@ -64,19 +74,54 @@ std::optional<BlockHeader> AttachedJournal::Entry(std::uint64_t number) {
   return parsed.header;
 }
 
+std::optional<BlockHeader> AttachedJournal::EntryAt(std::uint64_t number) const {
+  std::array<std::byte, kHeaderBytes> bytes;
+  if (ReadAt(index_.get(), bytes, number * kHeaderBytes) != bytes.size()) return std::nullopt;
+  return Parse(bytes);
+}
+
+// Entry `entry_`. A look at the index costs a system call, so that many are read at a time, and
+// one that ended at its end is not repeated before something was written.
+std::optional<BlockHeader> AttachedJournal::NextEntry() {
+  if (ahead_begin_ == ahead_end_) {
+    if (!index_grows_) return std::nullopt;
+    const std::size_t bytes = ReadAt(index_.get(), ahead_, entry_ * kHeaderBytes);
+    ahead_begin_ = 0;
+    ahead_end_ = bytes - bytes % kHeaderBytes;
+    index_grows_ = ahead_end_ == ahead_.size();
+    if (ahead_end_ == 0) return std::nullopt;
+  }
+  const std::optional<BlockHeader> entry =
+      Parse(ByteSpan(ahead_).subspan(ahead_begin_, kHeaderBytes));
+  if (!entry) {
+    ahead_begin_ = ahead_end_ = 0;  // to be read again
+    index_grows_ = false;
+  }
+  return entry;
+}
+
+void AttachedJournal::TakeEntry(const BlockHeader& entry) {
+  ahead_begin_ += kHeaderBytes;
+  ++entry_;
+  next_ = entry.end();
+}
+
 std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::size_t max) {
   if (!log_ && !OpenSegment(at)) return std::nullopt;
   if (at < next_) return std::nullopt;
-  std::optional<BlockHeader> first = Entry(entry_);
-  if (!first && at == next_ && at > begin_ && OpenSegment(at)) first = Entry(entry_);
+  std::optional<BlockHeader> first = NextEntry();
+  if (!first && at == next_ && at > begin_ && stream_grows_) {
+    stream_grows_ = false;
+    if (OpenSegment(at)) first = NextEntry();
+  }
   while (first && first->position == next_ && first->end() <= at) {
-    next_ = first->end();
-    first = Entry(++entry_);
+    TakeEntry(*first);
+    first = NextEntry();
   }
   if (!first || first->position != next_) return std::nullopt;
   BlockHeader joined = *first;
-  ++entry_;
-  while (const std::optional<BlockHeader> next = Entry(entry_)) {
+  TakeEntry(*first);
+  while (const std::optional<BlockHeader> next = NextEntry()) {
     const std::uint64_t length = next->end() - joined.position;
     if (next->position != joined.end() || length > max || length > kMaxBlockBytes ||
         next->time_ns - joined.time_ns > kJoinWithin) {
@@ -85,11 +130,10 @@ std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::si
     joined.length = static_cast<std::uint32_t>(length);
     joined.records += next->records;
     joined.ends_record = next->ends_record;
-    ++entry_;
+    TakeEntry(*next);
   }
   joined.checksummed = false;
   joined.checksum = 0;
-  next_ = joined.end();
   const std::uint64_t offset = joined.position - begin_;
   // Somebody has cut the file: reading there would be the end of this process.
   if (FileBytes(log_->fd.get()) < offset + joined.length) return std::nullopt;
@@ -113,14 +157,13 @@ bool AttachedJournal::Locate(Position at) {
   std::uint64_t high = FileBytes(index_.get()) / kHeaderBytes;
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
-    const std::optional<BlockHeader> entry = Entry(middle);
+    const std::optional<BlockHeader> entry = EntryAt(middle);
     (entry && entry->position <= at ? low : high) = middle;
   }
-  const std::optional<BlockHeader> entry = Entry(low);
+  const std::optional<BlockHeader> entry = EntryAt(low);
   if (!entry || entry->end() < at) return false;
   const bool behind = entry->end() == at;
-  entry_ = behind ? low + 1 : low;
-  next_ = behind ? at : entry->position;
+  ContinueAt(behind ? low + 1 : low, behind ? at : entry->position);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // The journal of another process on this machine, read where it lies.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -40,8 +41,8 @@ class AttachedJournal {
 
   /// Readable when there may be more to read.
   int fd() const { return watch_.fd(); }
-  /// To be called then, before Read.
-  void ClearWatch() { watch_.Clear(); }
+  /// To be called then: until it is, Read need not notice what has been written meanwhile.
+  void ClearWatch();
 
  private:
   /// A segment's stream bytes.
@@ -52,7 +53,11 @@ class AttachedJournal {
   AttachedJournal(std::string directory, JournalLabel label, FileWatch watch)
       : directory_(std::move(directory)), label_(label), watch_(std::move(watch)) {}
   bool OpenSegment(Position begin);
-  std::optional<BlockHeader> Entry(std::uint64_t number);
+  void ContinueAt(std::uint64_t entry, Position next);
+  std::optional<BlockHeader> Parse(ByteSpan entry) const;
+  std::optional<BlockHeader> EntryAt(std::uint64_t number) const;
+  std::optional<BlockHeader> NextEntry();
+  void TakeEntry(const BlockHeader& entry);
 
   const std::string directory_;
   const JournalLabel label_;
@@ -62,6 +67,14 @@ class AttachedJournal {
   Position begin_ = 0;
   Position next_ = 0;        // the position that entry `entry_` begins at
   std::uint64_t entry_ = 0;  // the next one to read
+  // Entries from `entry_` on that were read ahead, and what is known of those behind them. Both
+  // are true until a look was in vain, and again when the watch says so.
+  static constexpr std::size_t kEntriesAhead = 64;
+  std::array<std::byte, kEntriesAhead * kHeaderBytes> ahead_;
+  std::size_t ahead_begin_ = 0;
+  std::size_t ahead_end_ = 0;
+  bool index_grows_ = true;   // there may be more in this index
+  bool stream_grows_ = true;  // there may be another segment
 };
 
 }  // namespace pipedup

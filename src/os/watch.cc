@@ -1,8 +1,11 @@
 #include "os/watch.h"
 
 #include <array>
+#include <cstddef>
+#include <cstring>
 
 #if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+#include <limits.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 #endif
@@ -18,7 +21,8 @@ std::optional<FileWatch> FileWatch::Create() {
 }
 
 bool FileWatch::AddDirectory(const std::string& path) {
-  return ::inotify_add_watch(fd_.get(), path.c_str(), IN_CREATE | IN_ONLYDIR) >= 0;
+  directory_ = ::inotify_add_watch(fd_.get(), path.c_str(), IN_CREATE | IN_ONLYDIR);
+  return directory_ >= 0;
 }
 
 bool FileWatch::SetFile(const std::string& path) {
@@ -27,10 +31,24 @@ bool FileWatch::SetFile(const std::string& path) {
   return file_ >= 0;
 }
 
-void FileWatch::Clear() {
+bool FileWatch::Clear() {
+  constexpr std::size_t kLargestEvent = sizeof(inotify_event) + NAME_MAX + 1;
   std::array<char, 4096> events;
-  while (::read(fd_.get(), events.data(), events.size()) > 0) {
+  bool made = false;
+  std::size_t count = events.size();
+  // A read that leaves room for another event has taken all there were.
+  while (count + kLargestEvent > events.size()) {
+    const ssize_t n = ::read(fd_.get(), events.data(), events.size());
+    if (n <= 0) break;
+    count = static_cast<std::size_t>(n);
+    for (std::size_t at = 0; at < count;) {
+      inotify_event event{};
+      std::memcpy(&event, events.data() + at, sizeof event);
+      made = made || event.wd == directory_ || (event.mask & IN_Q_OVERFLOW) != 0;
+      at += sizeof event + event.len;
+    }
   }
+  return made;
 }
 
 #else
@@ -44,7 +62,9 @@ bool FileWatch::AddDirectory(const std::string&) {
 bool FileWatch::SetFile(const std::string&) {
   return false;
 }
-void FileWatch::Clear() {}
+bool FileWatch::Clear() {
+  return true;
+}
 
 #endif
 

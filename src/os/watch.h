@@ -19,13 +19,15 @@ class FileWatch {
   bool AddDirectory(const std::string& path);
   /// In place of the file before. False: as above, and no file is watched.
   bool SetFile(const std::string& path);
-  /// Forgets what has happened. Look at the files after that, not before.
-  void Clear();
+  /// Forgets what has happened. Look at the files after that, not before. False: nothing was
+  /// made in the directory.
+  bool Clear();
   int fd() const { return fd_.get(); }
 
  private:
   explicit FileWatch(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
+  int directory_ = -1;
   int file_ = -1;
 };
 

@@ -10,10 +10,10 @@
 
 namespace pipedup {
 
-/// Blocks that a subscriber's queue in the PUB socket holds before it misses one: 32 MiB of
+/// Blocks that a subscriber's queue in the PUB socket holds before it misses one: 40 MiB of
 /// full ones. Small ones come to far less, but the kernel's buffers hold thousands of those,
 /// and one that is missed is read from the journal.
-inline constexpr int kLiveQueueMessages = 128;
+inline constexpr int kLiveQueueMessages = 40;
 
 struct BroadcasterCounters {
   std::uint64_t blocks = 0;

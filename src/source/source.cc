@@ -7,7 +7,9 @@
 namespace pipedup {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;
+// What a pipe holds at most. Under load this much is there: every look at an empty pipe, every
+// block and every wake of a reader that it spares is time for the bytes themselves.
+constexpr std::size_t kReadBytes = kMaxBlockBytes;
 constexpr std::size_t kPipeBytes = 1024 * 1024;
 constexpr int kFinishReads = 64;  // more than any pipe holds
 

@@ -188,7 +188,9 @@ void Receiver::SendStatus() {
 
 void Receiver::SetProgress(std::uint64_t queued, Position written) {
   written_ = written;
-  const bool much = window_ > 0 && written_ > said_ && written_ - said_ >= window_ / 8;
+  // What is read while ATTACHED leaves no queue of the publisher: it hears of it less often.
+  const std::uint64_t step = attached_ ? window_ / 2 : window_ / 8;
+  const bool much = window_ > 0 && written_ > said_ && written_ - said_ >= step;
   const bool caught_up = window_ > 0 && machine_.mode() == control::Mode::kEnded;
   if (written_ != said_ && (much || caught_up)) SendStatus();
   if (queued != queued_) {
