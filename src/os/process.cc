@@ -11,6 +11,8 @@
 #include <array>
 #include <cstdlib>
 
+#include "os/file.h"
+
 namespace pipedup {
 
 void RaiseDescriptorLimit() {
@@ -40,6 +42,12 @@ std::int64_t ProcessId() {
 
 std::uint32_t UserId() {
   return ::geteuid();
+}
+
+std::string BootId() {
+  std::string why;
+  const auto text = ReadTextFile("/proc/sys/kernel/random/boot_id", &why);
+  return text ? text->substr(0, text->find('\n')) : "";
 }
 
 std::optional<std::uint32_t> GroupId(const std::string& name) {

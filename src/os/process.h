@@ -20,6 +20,9 @@ void KeepFreedBlocksInHeap();
 std::string HostName();
 std::int64_t ProcessId();
 std::uint32_t UserId();
+/// Differs after every start of the machine; "" where nobody can say (it is taken for another
+/// one then). Source: /proc/sys/kernel/random/boot_id.
+std::string BootId();
 /// Nothing if there is no group of that name or number.
 std::optional<std::uint32_t> GroupId(const std::string& name);
 
