@@ -228,20 +228,26 @@ void Journal::SealLast() {
       [this](Position from, Position to) { OnDamage(from, to); }, last);
 }
 
-bool Journal::DropOldest() {
+bool Journal::DropOldest(bool now) {
   if (segments_.size() < 2 || segments_.front()->end() > keep_from_) return false;
   const std::shared_ptr<AnySegment> oldest = std::move(segments_.front());
   segments_.pop_front();
   std::erase(loaded_, oldest.get());
   cost_ -= oldest->cost();
   counters_.dropped_bytes += oldest->end() - oldest->begin();
-  oldest->Drop(pinned_);
+  if (!syncer_) {
+    oldest->Drop(pinned_);
+  } else if (now) {
+    syncer_->RemoveNow(*oldest, pinned_);
+  } else {
+    syncer_->Remove(oldest, pinned_);
+  }
   return true;
 }
 
 // Makes room in the file system, which a segment in private memory would not.
 bool Journal::DropOldestFile() {
-  return segments_.size() > 1 && segments_.front()->in_file() && DropOldest();
+  return segments_.size() > 1 && segments_.front()->in_file() && DropOldest(true);
 }
 
 void Journal::Retain() {

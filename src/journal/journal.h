@@ -179,7 +179,7 @@ class Journal {
   void SealLast();
   Segment& Writable();
   void NewSegment(bool in_memory);
-  bool DropOldest();
+  bool DropOldest(bool now = false);
   bool DropOldestFile();
   void Retain();
   void NoteNoSpace(int error);

@@ -18,23 +18,30 @@
 
 namespace pipedup {
 
-/// A thread that syncs segments in the order of their positions: a slow disk delays nobody but
-/// whoever waits for it. What is written while it waits for the disk goes with the next round.
+/// A thread that syncs segments in the order of their positions, and removes those that are not
+/// needed any more (a file whose pages are on their way to the disk is as slow to remove): a
+/// slow disk delays nobody but whoever waits for it. What is written while it waits for the
+/// disk goes with the next round.
 ///
-/// What it is given is kept alive until it is safe. After an error nobody knows what the disk
+/// What it is given is kept alive until it is done. After an error nobody knows what the disk
 /// holds: it is counted, and the position moves on, because waiting would mend nothing.
 class Syncer {
  public:
   /// `directory` has the segments' names. kInterval: a round every `interval` while there is
   /// something to sync. kAlways: at once.
   Syncer(std::string directory, SyncMode mode, Duration interval);
-  /// Syncs what it was given, but with kNever.
+  /// Syncs what it was given, but with kNever, and removes what it was told to.
   ~Syncer();
   Syncer(const Syncer&) = delete;
   Syncer& operator=(const Syncer&) = delete;
 
   /// `segment` has blocks up to `end`, and its files may be new. From the writing thread.
   void OnWritten(const std::shared_ptr<Segment>& segment, Position end);
+  /// Calls segment->Drop(pinned); it need not be synced any more.
+  void Remove(std::shared_ptr<AnySegment> segment,
+              std::shared_ptr<std::atomic<std::uint64_t>> pinned);
+  /// The same at once, for whoever needs the room.
+  void RemoveNow(AnySegment& segment, std::shared_ptr<std::atomic<std::uint64_t>> pinned);
   /// Waits until everything is safe that OnWritten told of. Not with kNever.
   void SyncAll();
 
@@ -48,7 +55,12 @@ class Syncer {
   Waker& waker() { return waker_; }
 
  private:
+  struct Removal {
+    std::shared_ptr<AnySegment> segment;
+    std::shared_ptr<std::atomic<std::uint64_t>> pinned;
+  };
   void Run();
+  void Forget(Position begin);
   void SyncRound(const std::deque<std::shared_ptr<Segment>>& segments, bool names);
 
   const std::string directory_;
@@ -62,12 +74,13 @@ class Syncer {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Segment>> waiting_;  // under mutex_, as all below
+  std::deque<Removal> removals_;
   Position written_ = 0;
   Position newest_ = UINT64_MAX;  // segment that was told of last
   bool names_ = false;            // there is a segment that the directory may not have yet
   bool hurry_ = false;            // the interval does not matter
   bool stop_ = false;
-  std::thread thread_;  // none with kNever
+  std::thread thread_;
 };
 
 }  // namespace pipedup
