@@ -61,12 +61,8 @@ Journal::~Journal() {
   observers_.clear();
   PublishAll();
   syncer_->SyncAll();
-  syncer_.reset();
-  try {
-    WriteLabel(written_.position);
-  } catch (const Error& error) {
-    options_.warn(error.what());
-  }
+  std::string why;
+  if (!WriteLabel(written_.position, &why)) options_.warn("journal: " + why);
 }
 
 // ---- what was there ----
@@ -101,26 +97,44 @@ void Journal::Recover() {
       written_.time_ns = found->last->time_ns;
       written_.at_boundary = found->last->ends_record;
     }
+    // What was published last may have been in memory only: it is missing, its positions are
+    // not free.
+    if (label_.used > written_.position && !found->began_session) {
+      written_.position = label_.used;
+      written_.records = label_.used_records;
+      written_.at_boundary = true;
+    }
     published_ = written_;
   }
-  WriteLabel(std::nullopt);
+  label_.from = written_.position;
+  std::string why;
+  if (!WriteLabel(std::nullopt, &why)) throw Error("journal: " + why);
   Retain();
 }
 
-// A session whose label is not there must not be published: its positions would be used again.
-void Journal::WriteLabel(std::optional<Position> closed) {
+// Something is published that is in no file. If this process is killed now, the next one could
+// not know which positions are used: without a label it begins a new session.
+void Journal::Lapse() {
+  if (!options_.durable || lapsed_) return;
+  lapsed_ = true;
+  RemoveJournalLabel(options_.directory);
+}
+
+bool Journal::WriteLabel(std::optional<Position> closed, std::string* why) {
   label_.durable = true;
   label_.segment_bytes = std::max(label_.segment_bytes, segment_size_.data_bytes);
-  if (!closed) label_.from = written_.position;
+  label_.used = written_.position;
+  label_.used_records = written_.records;
   label_.closed = closed;
   label_.stream = options_.durable->stream;
   label_.records = options_.records;
   label_.boot = options_.durable->boot;
   label_.sync = options_.durable->sync;
-  std::string why;
-  while (!WriteJournalLabel(options_.directory, label_, options_.readers, &why)) {
-    if (!DropOldestFile()) throw Error("journal: " + why);
+  while (!WriteJournalLabel(options_.directory, label_, options_.readers, why)) {
+    if (!DropOldestFile()) return false;
   }
+  lapsed_ = false;
+  return true;
 }
 
 void Journal::OnDamage(Position from, Position to) {
@@ -201,9 +215,13 @@ void Journal::NewSegment(bool in_memory) {
     while (!segment && IsNoSpace(error) && DropOldestFile()) segment = make(&error);
     if (!segment) NoteNoSpace(error);
   }
+  std::string why;
   if (!segment) {
     segment = Segment::InMemory(written_.position, segment_size_);
     if (!options_.directory.empty()) ++counters_.memory_segments;
+    Lapse();
+  } else if (lapsed_) {
+    (void)WriteLabel(std::nullopt, &why);  // else with the next segment
   }
   segments_.push_back(segment);
   last_ = std::move(segment);
@@ -368,7 +386,10 @@ void Journal::AddBlock(const BlockHeader& header) {
     const IoResult result = segment.AddBlock(header);
     if (result.status == IoStatus::kOk) return;
     NoteNoSpace(result.error);
-    if (!IsNoSpace(result.error) || !DropOldestFile()) segment.MoveIndexToMemory();
+    if (!IsNoSpace(result.error) || !DropOldestFile()) {
+      segment.MoveIndexToMemory();
+      Lapse();
+    }
   }
 }
 

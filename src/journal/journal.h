@@ -175,7 +175,8 @@ class Journal {
  private:
   Position end() const { return last_ ? last_->end() : written_.position; }
   void Recover();
-  void WriteLabel(std::optional<Position> closed);
+  bool WriteLabel(std::optional<Position> closed, std::string* why);
+  void Lapse();
   void SealLast();
   Segment& Writable();
   void NewSegment(bool in_memory);
@@ -216,6 +217,7 @@ class Journal {
   std::uint64_t cost_ = 0;  // of all segments but the last
   Position keep_from_ = UINT64_MAX;
   bool short_of_space_ = false;
+  bool lapsed_ = false;  // the label is gone, as something is in no file
   bool splice_works_ = true;
   std::vector<std::byte> scratch_;
   std::shared_ptr<std::atomic<std::uint64_t>> pinned_;

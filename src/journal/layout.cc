@@ -72,7 +72,8 @@ std::string EncodeLabel(const JournalLabel& label) {
   std::string text = std::string(kMagic) + "\nsession " + Hex(label.session) + "\nsegment " +
                      std::to_string(label.segment_bytes) + "\n";
   if (!label.durable) return text;
-  text += "from " + std::to_string(label.from) + "\nstream " + label.stream + "\nrecords " +
+  text += "from " + std::to_string(label.from) + "\nused " + std::to_string(label.used) + " " +
+          std::to_string(label.used_records) + "\nstream " + label.stream + "\nrecords " +
           WordFor(kFormats, label.records) + "\nboot " + label.boot + "\nsync " +
           WordFor(kSyncModes, label.sync) + "\n";
   if (label.closed) text += "closed " + std::to_string(*label.closed) + "\n";
@@ -110,13 +111,18 @@ std::optional<JournalLabel> ParseLabel(std::string_view text) {
       sound = Set(ValueOf(kSyncModes, value), &label.sync);
     } else if (key == "closed") {
       sound = Set(Number<Position>(value, 10), &label.closed);
-    } else if (key == "past") {
+    } else if (key == "used" || key == "past") {
       const std::size_t gap = std::min(value.find(' '), value.size());
-      PastSession past;
-      sound =
-          Set(Number<SessionId>(value.substr(0, gap), 16), &past.session) &&
-          Set(Number<Position>(value.substr(std::min(gap + 1, value.size())), 10), &past.end);
-      label.past.push_back(past);
+      const std::string_view first = value.substr(0, gap);
+      const std::string_view second = value.substr(std::min(gap + 1, value.size()));
+      if (key == "used") {
+        sound = Set(Number<Position>(first, 10), &label.used) &&
+                Set(Number<std::uint64_t>(second, 10), &label.used_records);
+      } else {
+        label.past.emplace_back();
+        sound = Set(Number<SessionId>(first, 16), &label.past.back().session) &&
+                Set(Number<Position>(second, 10), &label.past.back().end);
+      }
     }
     if (!sound) return std::nullopt;
   }

@@ -38,8 +38,8 @@ enum class SyncMode : std::uint8_t { kNever, kInterval, kAlways };
 ///     session 1f2e3d4c5b6a7988
 ///     segment 4194304
 ///
-/// and, on disk, also `from`, `stream`, `records`, `boot`, `sync`, `closed` and `past` lines.
-/// Unknown lines are for later versions.
+/// and, on disk, also `from`, `used`, `stream`, `records`, `boot`, `sync`, `closed` and `past`
+/// lines. Unknown lines are for later versions.
 struct JournalLabel {
   SessionId session = 0;
   std::size_t segment_bytes = 0;  ///< the most that one .log holds
@@ -52,6 +52,10 @@ struct JournalLabel {
   RecordFormat records = RecordFormat::kLines;
   std::string boot = {};  ///< of the machine that the last process wrote on
   SyncMode sync = SyncMode::kNever;
+  /// Positions before it have been published, whether the segments still have them or not, and
+  /// so many records have ended there.
+  Position used = 0;
+  std::uint64_t used_records = 0;
   std::optional<Position> closed = {};  ///< the head at a clean end
   std::vector<PastSession> past = {};   ///< oldest first, at most kMostPast
 };

@@ -235,7 +235,7 @@ class Recovery {
 
   void ChooseSession() {
     JournalLabel& label = found_.label;
-    const bool clean = label.closed && *label.closed == found_.head && !cut_blocks_;
+    const bool clean = label.closed && *label.closed >= found_.head && !cut_blocks_;
     const bool all_synced = label.sync == SyncMode::kAlways && !cut_blocks_;
     if (same_boot_ || clean || (all_synced && !label_guessed_)) return;
     options_.warn("journal: the machine was started anew; session " +
@@ -245,6 +245,7 @@ class Recovery {
     label.past.push_back({label.session, found_.head});
     if (label.past.size() > kMostPast) label.past.erase(label.past.begin());
     label.session = options_.new_session;
+    found_.began_session = true;
   }
 
   const RecoveryOptions& options_;

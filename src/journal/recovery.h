@@ -29,6 +29,7 @@ struct Recovered {
   JournalLabel label;  ///< with the session that goes on; its `from` and `closed` are old
   std::deque<StoredSegment::Found> segments;  ///< oldest first
   Position head = 0;                          ///< end of the last block
+  bool began_session = false;                 ///< `label.session` is the new one
   std::optional<BlockHeader> last;            ///< the last block, if any is left
 };
 

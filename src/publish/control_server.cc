@@ -301,7 +301,7 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
         journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
     if (!block) {
       const Position goes_on = journal_.NextSound(pending.next);
-      if (!FinishGone(member, pending, goes_on, "damaged in the journal")) return true;
+      if (!FinishGone(member, pending, goes_on, "missing or damaged in the journal")) return true;
       continue;
     }
     const SendStatus status = SendBlock(member, *block);

@@ -174,7 +174,7 @@ TEST_F(DurableTest, DamageIsAnExactGapAndNothingHasToBeDeleted) {
   EXPECT_EQ(3, late.Wait()) << late.log();
   const std::vector<Json> gaps = late.events("gap");
   ASSERT_EQ(1u, gaps.size()) << late.log();
-  EXPECT_EQ("damaged in the journal", gaps[0].at("reason"));
+  EXPECT_EQ("missing or damaged in the journal", gaps[0].at("reason"));
   EXPECT_EQ("", CheckEquation({.produced = produced_}, late.account())) << late.log();
 }
 

@@ -3,10 +3,12 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <functional>
 
 #include "journal_test_base.h"
@@ -165,6 +167,54 @@ TEST_F(NoSpace, AFullIndexMovesToMemory) {
     EXPECT_EQ(journal.records(), 60'000U);
     const std::string kept = ReadAll(journal, journal.tail(), all_, 5000);
     EXPECT_EQ(kept.size(), journal.head() - journal.tail());
+  });
+  if (status == kCannotMount) GTEST_SKIP() << "this process may not mount a file system";
+  EXPECT_EQ(status, 0);
+}
+
+// What was published from private memory is lost with the process, its positions are not free.
+TEST_F(NoSpace, PositionsThatWereInMemoryOnlyAreNeverUsedAgain) {
+  const TemporaryDirectory elsewhere;
+  const int status = InSmallFileSystem(directory_.path(), 3 * kMiB, [&] {
+    auto options = Options(true);
+    options.directory = directory_.path() + "/j";
+    options.retain_bytes = 8 * kMiB;
+    options.durable =
+        JournalOptions::Durable{"s", SyncMode::kNever, std::chrono::seconds(1), "boot"};
+    ASSERT_EQ(::mkdir(options.directory.c_str(), 0700), 0);
+    {
+      Journal journal(options);
+      Fill(journal, 128 * kKiB, false);
+      int error = 0;
+      const UniqueFd hog = CreateFile(directory_.path() + "/hog", &error);
+      ASSERT_EQ(WriteAt(hog.get(), AsBytes(std::string(4 * kMiB, 'x')), 0).status,
+                IoStatus::kNoSpace);
+      Fill(journal, 2 * kMiB, false);
+      ASSERT_GT(journal.counters().memory_segments, 0U);
+      std::filesystem::copy(options.directory, elsewhere.path() + "/j");
+      RemoveFile(directory_.path() + "/hog");
+      ASSERT_EQ(::ftruncate(hog.get(), 0), 0);
+    }
+    const SessionId first = options.session;
+    options.session = first + 1;
+    {
+      const Journal next(options);  // after a clean end
+      EXPECT_EQ(next.session(), first);
+      EXPECT_EQ(next.head(), all_.size());
+      EXPECT_EQ(next.records(), all_.size() / kKiB);
+      EXPECT_FALSE(next.Read(all_.size() - 1, SIZE_MAX));
+      EXPECT_EQ(next.NextSound(all_.size() - 1), all_.size());
+    }
+    options.directory = elsewhere.path() + "/j";
+    {
+      const Journal next(options);  // after a kill
+      EXPECT_EQ(next.session(), first + 1);
+      ASSERT_EQ(next.past_sessions().size(), 1U);
+      EXPECT_EQ(next.past_sessions()[0].session, first);
+      EXPECT_EQ(next.past_sessions()[0].end, next.head());
+      EXPECT_LT(next.head(), all_.size());
+    }
+    RemoveDirectory(options.directory);
   });
   if (status == kCannotMount) GTEST_SKIP() << "this process may not mount a file system";
   EXPECT_EQ(status, 0);
