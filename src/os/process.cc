@@ -11,6 +11,9 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/checksum.h"
+#include "os/file.h"
+
 namespace pipedup {
 
 void RaiseDescriptorLimit() {
@@ -40,6 +43,12 @@ std::int64_t ProcessId() {
 
 std::uint32_t UserId() {
   return ::geteuid();
+}
+
+std::uint64_t BootId() {
+  std::string why;
+  const auto text = ReadTextFile("/proc/sys/kernel/random/boot_id", &why);
+  return text ? Checksum(AsBytes(*text)) : 0;
 }
 
 std::optional<std::uint32_t> GroupId(const std::string& name) {

@@ -20,6 +20,8 @@ void KeepFreedBlocksInHeap();
 std::string HostName();
 std::int64_t ProcessId();
 std::uint32_t UserId();
+/// Another number each time that the system is started; 0 where nobody can say.
+std::uint64_t BootId();
 /// Nothing if there is no group of that name or number.
 std::optional<std::uint32_t> GroupId(const std::string& name);
 
