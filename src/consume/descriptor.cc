@@ -13,8 +13,9 @@ constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 }  // namespace
 
-DescriptorOutput::DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events)
-    : loop_(loop), writer_(fd, kWakeBytes) {
+DescriptorOutput::DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events,
+                                   WriteNotes* notes)
+    : loop_(loop), writer_(fd, kWakeBytes, notes) {
   GrowPipe(fd, kPipeBytes);
   waker_ = loop_.OnReadable(writer_.waker().fd(), [this, &events] {
     writer_.waker().Clear();
@@ -35,7 +36,7 @@ DescriptorOutput::~DescriptorOutput() {
 
 void DescriptorOutput::Push(SharedBytes bytes, SessionId session, Position from, Position to) {
   if (bytes.size() != to - from) labelled_ = true;
-  writer_.Push(std::move(bytes), session, to);
+  writer_.Push(std::move(bytes), session, from, to);
 }
 
 void DescriptorOutput::Abort() {

@@ -10,8 +10,8 @@ namespace pipedup {
 /// A writer, watched by the loop.
 class DescriptorOutput final : public Output {
  public:
-  /// `fd` stays the caller's; it, `loop` and `events` outlive this.
-  DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events);
+  /// `fd` stays the caller's; it, `loop`, `events` and `notes` (none: nullptr) outlive this.
+  DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events, WriteNotes* notes = nullptr);
   ~DescriptorOutput() override;
 
   void Push(SharedBytes bytes, SessionId session, Position from, Position to) override;
