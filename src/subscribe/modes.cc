@@ -28,10 +28,13 @@ constexpr auto kAttachPauseMax = std::chrono::seconds(60);
 }  // namespace
 
 ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
-    : options_(options),
-      actions_(actions),
-      attach_pause_(kAttachPause),
-      ask_again_(kAskAgain) {}
+    : options_(options), actions_(actions), attach_pause_(kAttachPause), ask_again_(kAskAgain) {
+  if (!options_.resume) return;
+  // As one that was cut off: what it has is known, and every byte behind that counts.
+  resuming_ = begun_ = aligned_ = true;
+  session_ = options_.resume->session;
+  position_ = options_.resume->position;
+}
 
 control::Mode ModeMachine::mode() const {
   switch (state_) {
@@ -77,6 +80,7 @@ void ModeMachine::OnConnect(TimePoint now) {
 void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   last_heard_ = last_control_ = now;
   if (state_ == State::kStopped) return;
+  if (resuming_ && !Resume(welcome)) return;
   if (welcome.session == session_) {
     if (state_ == State::kEnded) return;  // it lingers; the next session is waited for
     known_head_ = std::max(known_head_, welcome.head);
@@ -86,12 +90,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     return;
   }
   if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
-  if (welcome.codec != "none") {
-    state_ = State::kStopped;
-    actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
-                                    "), which this version cannot read");
-    return;
-  }
+  if (!IsReadable(welcome)) return;
   if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
     if (!options_.follow) {
       GiveUp("the publisher vanished");
@@ -118,6 +117,29 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   }
   EnterCatchUp();
   Ask(now);
+}
+
+bool ModeMachine::IsReadable(const control::Welcome& welcome) {
+  if (welcome.codec == "none") return true;
+  state_ = State::kStopped;
+  actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
+                                  "), which this version cannot read");
+  return false;
+}
+
+/// The first welcome of one that goes on where it stopped. False: it has failed.
+bool ModeMachine::Resume(const control::Welcome& welcome) {
+  if (!IsReadable(welcome)) return false;
+  resuming_ = false;
+  if (welcome.session == session_) {
+    actions_.Begin(welcome, position_);
+  } else {
+    actions_.SessionChanged(welcome, session_);
+    session_ = 0;
+    begun_ = aligned_ = false;
+    position_ = 0;
+  }
+  return true;
 }
 
 void ModeMachine::StartSession(const control::Welcome& welcome) {
