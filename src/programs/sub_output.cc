@@ -36,11 +36,11 @@ SignalQueue MakeSubSignals(const SubscriberOptions& options) {
 }
 
 std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
-                                      ConsumersEvents& events) {
+                                      WriteNotes* notes, ConsumersEvents& events) {
   if (HasConsumers(options)) {
     return std::make_unique<Consumers>(loop, MakeConsumersOptions(options), events);
   }
-  return std::make_unique<DescriptorOutput>(loop, options.output, events);
+  return std::make_unique<DescriptorOutput>(loop, options.output, events, notes);
 }
 
 }  // namespace pipedup
