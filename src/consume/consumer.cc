@@ -43,12 +43,9 @@ void Consumer::MakeFeed(UniqueFd pipe) {
   gaps_.clear();
   FeedEvents events;
   events.on_progress = [this] { Change(); };
+  events.on_passed = events_.on_passed;
   events.on_gap = [this](Position from, Position to) {
-    if (!gaps_.empty() && gaps_.back().second == from) {
-      gaps_.back().second = to;  // passed again before it took a byte
-    } else {
-      gaps_.emplace_back(from, to);
-    }
+    gaps_.emplace_back(from, to);
     if (events_.on_gap) events_.on_gap(from, to);
   };
   events.on_drained = [this] {

@@ -27,11 +27,15 @@ struct ConsumerOptions {
   int output = 1;  ///< descriptor that becomes its stdout; stays the caller's
 };
 
-/// Told from the loop, and from Start, Pump, Finish, OnEnded: none may call the consumer back.
+/// Told from the loop, and from Start, Pump, Finish, Drop, OnEnded and the destructor: none may
+/// call the consumer back.
 struct ConsumerEvents {
   /// position(), takes() or running() may have changed.
   std::function<void()> on_change = {};
-  /// Bytes [from, to) of the journal are lost to it: retention has passed it.
+  /// Retention has passed it where it stands, at `at`, and it is losing data. See FeedEvents.
+  std::function<void(Position at)> on_passed = {};
+  /// Bytes [from, to) of the journal are lost to it: that gap, as the one that it is; or what
+  /// one that died has left unread in its pipe, from before such a gap.
   std::function<void(Position from, Position to)> on_gap = {};
   /// It has ended; it is started again after `again`, if that is set.
   std::function<void(int exit_status, std::optional<Duration> again)> on_ended = {};
@@ -69,8 +73,8 @@ class Consumer {
   bool OnEnded(const Ended& ended);
 
   const std::string& name() const { return options_.name; }
-  /// Every byte before it was taken by the pipe, or reported as a gap. Goes back when what a
-  /// dead one has left unread is given to the next.
+  /// Every byte before it was taken by the pipe, or is lost and reported (as Feed::position).
+  /// Goes back when what a dead one has left unread is given to the next.
   Position position() const { return feed_ ? feed_->position() : position_; }
   /// More bytes go into it, now or after a restart.
   bool takes() const { return (feed_ && feed_->open()) || restart_timer_ != 0; }

@@ -49,6 +49,9 @@ void Consumers::Add(ConsumerOptions options) {
   const std::string name = options.name;
   ConsumerEvents events;
   events.on_change = [this] { OnChange(); };
+  events.on_passed = [this, name](Position at) {
+    events_.OnConsumerPassed(name, journal_.head() - at);
+  };
   events.on_gap = [this, name](Position from, Position to) { OnGap(name, from, to); };
   events.on_ended = [this, name](int status, std::optional<Duration> again) {
     events_.OnConsumerEnded(name, status, again);
