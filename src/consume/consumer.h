@@ -7,10 +7,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "consume/feed.h"
+#include "consume/position_map.h"
 #include "consume/restart.h"
 #include "journal/journal.h"
 #include "net/loop.h"
@@ -76,6 +76,9 @@ class Consumer {
   /// Every byte before it was taken by the pipe, or is lost and reported (as Feed::position).
   /// Goes back when what a dead one has left unread is given to the next.
   Position position() const { return feed_ ? feed_->position() : position_; }
+  /// Where positions lie that it may still report: where it stands and what follows, what its
+  /// pipe may hold, and the begin of the gap that it is in. In no order.
+  std::vector<LocalRange> Unsettled() const;
   /// More bytes go into it, now or after a restart.
   bool takes() const { return (feed_ && feed_->open()) || restart_timer_ != 0; }
   /// Finish was called and all bytes were taken; false for one that left before the end.
@@ -88,6 +91,7 @@ class Consumer {
  private:
   void StartAgain();
   void MakeFeed(UniqueFd pipe);
+  void OnGap(Position from, Position to);
   void CloseFeed();
   std::uint64_t TakeUnread();
   void GoBack(std::uint64_t unread);
@@ -101,9 +105,9 @@ class Consumer {
   RestartRule rule_;
   std::optional<Child> child_;
   std::unique_ptr<Feed> feed_;
-  UniqueFd read_end_;                                // of a consumer that may be restarted
-  Position position_;                                // while there is no feed
-  std::vector<std::pair<Position, Position>> gaps_;  // of this pipe
+  UniqueFd read_end_;             // of a consumer that may be restarted
+  Position position_;             // while there is no feed
+  std::vector<LocalRange> gaps_;  // told, with bytes before them that the pipe may still hold
   EventLoop::TimerId restart_timer_ = 0;
   TimePoint started_{};
   bool finishing_ = false;

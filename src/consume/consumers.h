@@ -88,18 +88,22 @@ class Consumers final : public Output {
   Span Living() const;
   void Add(ConsumerOptions options);
   void OnChange();
-  void OnGap(const std::string& consumer, Position from, Position to);
+  void OnGap(std::size_t index, const std::string& consumer, Position from, Position to);
   void Note();
+  void ForgetSettled();
 
   EventLoop& loop_;
   ConsumersEvents& events_;
   std::optional<JournalDirectory> directory_;
   Journal journal_;
   PositionMap map_;
-  Mark mark_;
+  Position settled_ = 0;  // the journal's tail when map_ last forgot
+  std::vector<std::vector<LocalRange>>
+      told_;  // of each consumer: gaps, near what it may report
   std::uint64_t lost_bytes_ = 0;
   std::uint64_t passed_bytes_ = 0;  // the same, of the journal
-  bool quiet_ = true;               // within Push, or being made
+  Mark mark_;
+  bool quiet_ = true;  // within Push, or being made
   std::vector<std::unique_ptr<Consumer>> consumers_;
 };
 

@@ -276,6 +276,46 @@ TEST(Consumers, StrictStopsWhenOneBeginsToLoseAndTheGapIsReportedAllTheSame) {
   EXPECT_TRUE(ReadFile(slow) == WithoutGaps(taken, running.events("gap")));
 }
 
+TEST(Consumers, OneThatIsPassedAndDiesHasLostWhatItsPipeHeldWithLabelsToo) {
+  const TempDir directory;
+  const std::string bytes = MakeRecords(10, 96 * kMiB);
+  Publisher publisher(directory, {"--wait-subs", "1", "-s", "web"});
+  const std::string slow = directory / "slow";
+  const std::string fast = directory / "fast";
+  // The first one reads nothing; the one after it copies what is left.
+  const std::string command = "[ -e " + slow + ".pid ] && exec cat > " + slow + "; echo $$ > " +
+                              slow + ".pid; exec sleep 1000";
+  Running running(
+      directory, publisher.endpoint(),
+      {"--prefix", "--restart", "on-failure", "--exec", command, "--exec", CatTo(fast)});
+  ASSERT_TRUE(WriteAtThePaceOf(fast, publisher, bytes, 0)) << running.log();
+  ASSERT_TRUE(running.WaitForEvent("losing")) << running.log();
+  ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGKILL));
+  ASSERT_TRUE(running.WaitForEvent("restart")) << running.log();
+  publisher.CloseInput();
+  EXPECT_EQ(3, running.Wait()) << running.log();
+  std::vector<Json> gaps = running.events("gap");
+  std::ranges::sort(gaps, {},
+                    [](const Json& gap) { return gap.at("from").get<std::size_t>(); });
+  std::size_t lost = 0;
+  for (const Json& gap : gaps) {
+    EXPECT_EQ(lost, gap.at("from")) << running.log();
+    lost = gap.at("to");
+  }
+  EXPECT_EQ(lost, running.stats().at("consumers_lost_bytes"));
+  // Delivered is all behind it, and the rest of a block of which a part is lost.
+  std::string delivered = ReadFile(slow);
+  std::string plain;
+  for (std::size_t at = 0; at < delivered.size();) {
+    if (delivered.compare(at, 5, "web: ") == 0) at += 5;
+    const std::size_t end = std::min(delivered.find('\n', at), delivered.size() - 1) + 1;
+    plain.append(delivered, at, end - at);
+    at = end;
+  }
+  ASSERT_LT(lost, bytes.size());
+  EXPECT_TRUE(plain.ends_with(std::string_view(bytes).substr(lost)));
+}
+
 TEST(Consumers, ASingleOneThatIsStoppedIsWaitedForAtThePublisher) {
   const TempDir directory;
   const std::string bytes = MakeRecords(5, 48 * kMiB);
