@@ -43,14 +43,8 @@ void Consumer::MakeFeed(UniqueFd pipe) {
   gaps_.clear();
   FeedEvents events;
   events.on_progress = [this] { Change(); };
-  events.on_gap = [this](Position from, Position to) {
-    if (!gaps_.empty() && gaps_.back().second == from) {
-      gaps_.back().second = to;  // passed again before it took a byte
-    } else {
-      gaps_.emplace_back(from, to);
-    }
-    if (events_.on_gap) events_.on_gap(from, to);
-  };
+  events.on_passed = events_.on_passed;
+  events.on_gap = [this](Position from, Position to) { OnGap(from, to); };
   events.on_drained = [this] {
     CloseFeed();
     drained_ = true;
@@ -67,6 +61,40 @@ void Consumer::MakeFeed(UniqueFd pipe) {
   feed_ =
       std::make_unique<Feed>(loop_, journal_, std::move(pipe), position_, std::move(events));
   finishing_ ? feed_->Finish() : feed_->Pump();
+}
+
+void Consumer::OnGap(Position from, Position to) {
+  // What the pipe has taken since an older gap has driven out what it took before that one.
+  std::uint64_t taken = 0;
+  Position end = from;
+  for (auto gap = gaps_.end(); gap != gaps_.begin();) {
+    --gap;
+    taken += end - gap->to;
+    end = gap->from;
+    if (taken < kPipeBytes) continue;
+    gaps_.erase(gaps_.begin(), std::next(gap));
+    break;
+  }
+  gaps_.push_back({from, to});
+  if (events_.on_gap) events_.on_gap(from, to);
+}
+
+std::vector<LocalRange> Consumer::Unsettled() const {
+  std::vector<LocalRange> gaps = gaps_;
+  const Position passed_at = feed_ ? feed_->passed_at() : position_;
+  const LocalRange now{passed_at, std::max(position(), journal_.tail())};
+  if (now.from < now.to) gaps.push_back(now);
+  std::vector<LocalRange> ranges;
+  std::uint64_t in_pipe = read_end_ ? kPipeBytes : 0;
+  LocalRange range{now.to, LocalRange::kNoEnd};  // reaches back to the gap before it
+  for (auto gap = gaps.rbegin(); gap != gaps.rend(); ++gap) {
+    const std::uint64_t part = std::min(in_pipe, range.from - gap->to);
+    in_pipe -= part;
+    ranges.push_back({range.from - part, range.to});
+    range = {gap->from, gap->from + 1};
+  }
+  ranges.push_back({range.from - std::min(in_pipe, range.from), range.to});
+  return ranges;
 }
 
 void Consumer::CloseFeed() {
@@ -143,18 +171,19 @@ std::uint64_t Consumer::TakeUnread() {
 
 // Over a gap there is no way back: what was unread before it has gone with the gap's own bytes.
 void Consumer::GoBack(std::uint64_t unread) {
-  if (!gaps_.empty() && position_ - gaps_.back().second < unread) {
-    unread -= position_ - gaps_.back().second;
-    position_ = gaps_.back().second;
+  if (!gaps_.empty() && position_ - gaps_.back().to < unread) {
+    unread -= position_ - gaps_.back().to;
+    position_ = gaps_.back().to;
     for (auto gap = gaps_.rbegin(); gap != gaps_.rend() && unread > 0; ++gap) {
-      const Position since = std::next(gap) == gaps_.rend() ? 0 : std::next(gap)->second;
-      const std::uint64_t lost = std::min(unread, gap->first - since);
-      if (lost > 0 && events_.on_gap) events_.on_gap(gap->first - lost, gap->first);
+      const Position since = std::next(gap) == gaps_.rend() ? 0 : std::next(gap)->to;
+      const std::uint64_t lost = std::min(unread, gap->from - since);
+      if (lost > 0 && events_.on_gap) events_.on_gap(gap->from - lost, gap->from);
       unread -= lost;
     }
   } else {
     position_ -= unread;
   }
+  gaps_.clear();
 }
 
 }  // namespace pipedup

@@ -7,10 +7,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "consume/feed.h"
+#include "consume/position_map.h"
 #include "consume/restart.h"
 #include "journal/journal.h"
 #include "net/loop.h"
@@ -27,11 +27,15 @@ struct ConsumerOptions {
   int output = 1;  ///< descriptor that becomes its stdout; stays the caller's
 };
 
-/// Told from the loop, and from Start, Pump, Finish, OnEnded: none may call the consumer back.
+/// Told from the loop, and from Start, Pump, Finish, Drop, OnEnded and the destructor: none may
+/// call the consumer back.
 struct ConsumerEvents {
   /// position(), takes() or running() may have changed.
   std::function<void()> on_change = {};
-  /// Bytes [from, to) of the journal are lost to it: retention has passed it.
+  /// Retention has passed it where it stands, at `at`, and it is losing data. See FeedEvents.
+  std::function<void(Position at)> on_passed = {};
+  /// Bytes [from, to) of the journal are lost to it: that gap, as the one that it is; or what
+  /// one that died has left unread in its pipe, from before such a gap.
   std::function<void(Position from, Position to)> on_gap = {};
   /// It has ended; it is started again after `again`, if that is set.
   std::function<void(int exit_status, std::optional<Duration> again)> on_ended = {};
@@ -69,9 +73,12 @@ class Consumer {
   bool OnEnded(const Ended& ended);
 
   const std::string& name() const { return options_.name; }
-  /// Every byte before it was taken by the pipe, or reported as a gap. Goes back when what a
-  /// dead one has left unread is given to the next.
+  /// Every byte before it was taken by the pipe, or is lost and reported (as Feed::position).
+  /// Goes back when what a dead one has left unread is given to the next.
   Position position() const { return feed_ ? feed_->position() : position_; }
+  /// Where positions lie that it may still report: where it stands and what follows, what its
+  /// pipe may hold, and the begin of the gap that it is in. In no order.
+  std::vector<LocalRange> Unsettled() const;
   /// More bytes go into it, now or after a restart.
   bool takes() const { return (feed_ && feed_->open()) || restart_timer_ != 0; }
   /// Finish was called and all bytes were taken; false for one that left before the end.
@@ -84,6 +91,7 @@ class Consumer {
  private:
   void StartAgain();
   void MakeFeed(UniqueFd pipe);
+  void OnGap(Position from, Position to);
   void CloseFeed();
   std::uint64_t TakeUnread();
   void GoBack(std::uint64_t unread);
@@ -97,9 +105,9 @@ class Consumer {
   RestartRule rule_;
   std::optional<Child> child_;
   std::unique_ptr<Feed> feed_;
-  UniqueFd read_end_;                                // of a consumer that may be restarted
-  Position position_;                                // while there is no feed
-  std::vector<std::pair<Position, Position>> gaps_;  // of this pipe
+  UniqueFd read_end_;             // of a consumer that may be restarted
+  Position position_;             // while there is no feed
+  std::vector<LocalRange> gaps_;  // told, with bytes before them that the pipe may still hold
   EventLoop::TimerId restart_timer_ = 0;
   TimePoint started_{};
   bool finishing_ = false;

@@ -47,9 +47,16 @@ Consumers::Consumers(EventLoop& loop, ConsumersOptions options, ConsumersEvents&
 
 void Consumers::Add(ConsumerOptions options) {
   const std::string name = options.name;
+  const std::size_t index = told_.size();
+  told_.emplace_back();
   ConsumerEvents events;
   events.on_change = [this] { OnChange(); };
-  events.on_gap = [this, name](Position from, Position to) { OnGap(name, from, to); };
+  events.on_passed = [this, name](Position at) {
+    events_.OnConsumerPassed(name, journal_.head() - at);
+  };
+  events.on_gap = [this, index, name](Position from, Position to) {
+    OnGap(index, name, from, to);
+  };
   events.on_ended = [this, name](int status, std::optional<Duration> again) {
     events_.OnConsumerEnded(name, status, again);
   };
@@ -67,6 +74,7 @@ void Consumers::Push(SharedBytes bytes, SessionId session, Position from, Positi
   journal_.PublishAll();
   for (const auto& consumer : consumers_) consumer->Pump();
   Note();
+  ForgetSettled();
   quiet_ = false;
 }
 
@@ -117,7 +125,21 @@ void Consumers::Note() {
   }
   const Position needed = span.slowest - std::min(span.slowest, kPipeBytes);
   journal_.KeepFrom(span.count == 1 ? needed : UINT64_MAX);
-  map_.Forget(needed);
+}
+
+// Of what retention has dropped only gaps are still to be told, and what may be left in pipes.
+void Consumers::ForgetSettled() {
+  if (journal_.tail() == settled_) return;
+  settled_ = journal_.tail();
+  std::vector<LocalRange> unsettled;
+  for (std::size_t i = 0; i < consumers_.size(); ++i) {
+    if (!consumers_[i]->takes() && !consumers_[i]->drained()) continue;
+    const std::vector<LocalRange> its = consumers_[i]->Unsettled();
+    const auto first = std::ranges::min(its, {}, &LocalRange::from).from;
+    std::erase_if(told_[i], [first](const LocalRange& gap) { return gap.to <= first; });
+    unsettled.insert(unsettled.end(), its.begin(), its.end());
+  }
+  if (!unsettled.empty()) map_.Keep(unsettled);
 }
 
 void Consumers::OnChange() {
@@ -126,9 +148,21 @@ void Consumers::OnChange() {
   events_.OnOutput();
 }
 
-void Consumers::OnGap(const std::string& consumer, Position from, Position to) {
+void Consumers::OnGap(std::size_t index, const std::string& consumer, Position from,
+                      Position to) {
   passed_bytes_ += to - from;
-  for (const PositionMap::Range& range : map_.Of(from, to)) {
+  // A labelled piece is lost as a whole. One in which two gaps meet counts once.
+  LocalRange lost = map_.Whole({from, to});
+  for (const LocalRange& gap : told_[index]) {
+    if (gap.from <= lost.from) {
+      lost.from = std::max(lost.from, gap.to);
+    } else {
+      lost.to = std::min(lost.to, gap.from);
+    }
+  }
+  if (lost.from >= lost.to) return;
+  told_[index].push_back(lost);
+  for (const PositionMap::Range& range : map_.Of(lost)) {
     Gap gap;
     gap.session = range.session;
     gap.from = range.from;

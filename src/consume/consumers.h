@@ -19,7 +19,10 @@ namespace pipedup {
 
 class ConsumersEvents : public OutputEvents {
  public:
-  /// Unlike the others, this may be called from within Push.
+  /// It is `behind` bytes behind and has begun to lose data; how much, OnConsumerGap says when
+  /// it goes on or ends. Unlike the others, these two may be called from within Push, and the
+  /// second from the destructor.
+  virtual void OnConsumerPassed(const std::string& consumer, std::uint64_t behind) = 0;
   virtual void OnConsumerGap(const std::string& consumer, const Gap& gap) = 0;
   /// Started again after `again`, if that is set.
   virtual void OnConsumerEnded(const std::string& consumer, int exit_status,
@@ -44,7 +47,8 @@ struct ConsumersOptions {
 /// The pace of the stream (queued()) is that of the fastest consumer there is. A single one is
 /// never passed: it makes the subscriber slow, and what it has not taken stays with the
 /// publisher. With several, the last kHoldBytes are held for the slower ones; one that falls
-/// further behind is passed, and its loss reported exactly. The other choice, to follow the
+/// further behind is passed, which is said at once, and its loss reported exactly, which is as
+/// one gap when that is over. The other choice, to follow the
 /// slowest, would let one stopped consumer stop all the others.
 ///
 /// What the publisher is told (mark()) is the position of the slowest. A consumer that leaves
@@ -84,19 +88,23 @@ class Consumers final : public Output {
   Span Living() const;
   void Add(ConsumerOptions options);
   void OnChange();
-  void OnGap(const std::string& consumer, Position from, Position to);
+  void OnGap(std::size_t index, const std::string& consumer, Position from, Position to);
   void Note();
+  void ForgetSettled();
 
   EventLoop& loop_;
   ConsumersEvents& events_;
   std::optional<JournalDirectory> directory_;
   Journal journal_;
   PositionMap map_;
-  std::vector<std::unique_ptr<Consumer>> consumers_;
-  Mark mark_;
+  Position settled_ = 0;  // the journal's tail when map_ last forgot
+  std::vector<std::vector<LocalRange>>
+      told_;  // of each consumer: gaps, near what it may report
   std::uint64_t lost_bytes_ = 0;
   std::uint64_t passed_bytes_ = 0;  // the same, of the journal
-  bool quiet_ = true;               // within Push, or being made
+  Mark mark_;
+  bool quiet_ = true;  // within Push, or being made
+  std::vector<std::unique_ptr<Consumer>> consumers_;
 };
 
 }  // namespace pipedup

@@ -23,9 +23,13 @@ Feed::Feed(EventLoop& loop, const Journal& journal, UniqueFd pipe, Position from
       journal_(journal),
       pipe_(std::move(pipe)),
       position_(from),
+      passed_at_(from),
       events_(std::move(events)) {
   SetNonBlocking(pipe_.get());
-  writable_ = loop_.OnWritable(pipe_.get(), [this] { Pump(); });
+  writable_ = loop_.OnWritable(pipe_.get(), [this] {
+    full_ = false;
+    Pump();
+  });
   loop_.SetEnabled(writable_, false);
   // Else a reader that leaves an idle stream is noticed with the next byte only.
   hang_up_ = loop_.OnHangUp(pipe_.get(), [this] {
@@ -43,6 +47,7 @@ void Feed::Close() {
   loop_.Remove(writable_);
   loop_.Remove(hang_up_);
   pipe_.Reset();
+  TellGap();
 }
 
 void Feed::Finish() {
@@ -53,10 +58,12 @@ void Feed::Finish() {
 void Feed::Pump() {
   if (!pipe_) return;
   const Position before = position_;
-  while (position_ < journal_.head() && position_ - before < kPerCall) {
+  LetPass();
+  const Position first = position_;
+  while (!full_ && position_ < journal_.head() && position_ - first < kPerCall) {
     const Outcome outcome = Move(kPerCall);
     if (outcome == Outcome::kOver) return;
-    if (outcome == Outcome::kFull) break;
+    if (outcome == Outcome::kFull) full_ = true;
   }
   const bool drained = finishing_ && position_ >= journal_.head();
   loop_.SetEnabled(writable_, position_ < journal_.head());
@@ -66,12 +73,26 @@ void Feed::Pump() {
   if (const auto tell = std::move(events_.on_drained)) tell();
 }
 
+void Feed::LetPass() {
+  if (position_ >= journal_.tail()) return;
+  const bool begins = passed_at_ == position_;
+  position_ = journal_.tail();
+  if (begins && events_.on_passed) events_.on_passed(passed_at_);
+}
+
+void Feed::TellGap() {
+  const Position from = std::exchange(passed_at_, position_);
+  if (from != position_ && events_.on_gap) events_.on_gap(from, position_);
+}
+
+void Feed::Advance(std::size_t bytes) {
+  if (bytes == 0) return;
+  TellGap();
+  position_ += bytes;
+  passed_at_ = position_;
+}
+
 Feed::Outcome Feed::Move(std::size_t max) {
-  if (position_ < journal_.tail()) {
-    const Position from = std::exchange(position_, journal_.tail());
-    if (events_.on_gap) events_.on_gap(from, position_);
-    return Outcome::kMoved;
-  }
   const std::optional<SharedBytes> piece = journal_.Peek(position_, max);
   if (!piece) return Outcome::kFull;
   const ByteSpan bytes = piece->bytes;
@@ -86,7 +107,7 @@ Feed::Outcome Feed::Move(std::size_t max) {
   } else {
     result = WriteSome(pipe_.get(), std::array{bytes});
   }
-  position_ += result.count;
+  Advance(result.count);
   switch (result.status) {
     case IoStatus::kOk:
     case IoStatus::kInterrupted:

@@ -11,12 +11,17 @@
 
 namespace pipedup {
 
-/// What a feed tells its owner, from within Pump, Finish or the loop. Each may be left empty.
-/// on_drained, on_closed and on_failed come at most once, nothing comes after them, and they
-/// may destroy the feed; the others may not.
+/// What a feed tells its owner, from within Pump, Finish, the destructor or the loop. Each may
+/// be left empty. on_drained, on_closed and on_failed come at most once, nothing comes after
+/// them, and they may destroy the feed; the others may not.
 struct FeedEvents {
   std::function<void()> on_progress = {};  ///< position() has moved
-  /// Retention has passed the reader: bytes [from, to) are lost to it, and it goes on at `to`.
+  /// Retention has passed the reader, which has taken the bytes before `at`: it is losing those
+  /// from there on, and how many is not known before it goes on. Told once for each gap.
+  std::function<void(Position at)> on_passed = {};
+  /// The gap that began with on_passed: bytes [from, to) are lost to the reader. Told when it
+  /// takes a byte again, or else when the feed is closed or destroyed, before its last word:
+  /// one standstill is one gap, however much is dropped while it lasts.
   std::function<void(Position from, Position to)> on_gap = {};
   std::function<void()> on_drained = {};  ///< after Finish: all was taken, the pipe is closed
   std::function<void()> on_closed = {};   ///< the reader of the pipe has left
@@ -40,29 +45,38 @@ class Feed {
   Feed& operator=(const Feed&) = delete;
 
   /// Moves what the pipe takes now; the rest goes from the loop, as the pipe has room. To be
-  /// called whenever the journal has published something. Does nothing once the feed is closed.
+  /// called whenever the journal has published something: it costs no system call while the
+  /// pipe is known to be full. Does nothing once the feed is closed.
   void Pump();
 
   /// Nothing more will be published: closes the pipe when it has taken everything.
   void Finish();
 
-  /// Every byte before it was taken by the pipe, or reported as a gap.
+  /// Every byte before it was taken by the pipe, or is lost: reported as a gap, or part of the
+  /// one that begins at passed_at().
   Position position() const { return position_; }
+  /// Where the gap begins that is not over and not told yet; position() if there is none.
+  Position passed_at() const { return passed_at_; }
   /// The pipe is open: not drained, closed or failed yet.
   bool open() const { return static_cast<bool>(pipe_); }
 
  private:
   enum class Outcome { kMoved, kFull, kOver };
+  void LetPass();
   Outcome Move(std::size_t max);
+  void Advance(std::size_t bytes);
+  void TellGap();
   void Close();
 
   EventLoop& loop_;
   const Journal& journal_;
   UniqueFd pipe_;
   Position position_;
+  Position passed_at_;
   FeedEvents events_;
   EventLoop::WatchId writable_ = 0;
   EventLoop::WatchId hang_up_ = 0;
+  bool full_ = false;  // the pipe, until the loop says that it can be written
   bool splice_works_ = true;
   bool finishing_ = false;
 };

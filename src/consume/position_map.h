@@ -2,12 +2,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <span>
 #include <vector>
 
 #include "pipedup/types.h"
 
 namespace pipedup {
+
+/// Bytes [from, to) of a local journal; without `to`, all from `from` on.
+struct LocalRange {
+  static constexpr Position kNoEnd = UINT64_MAX;
+  Position from = 0;
+  Position to = kNoEnd;
+};
 
 /// A local journal counts its bytes from 0 and knows no sessions, gaps or labels; this knows
 /// them. Pieces are added in order. Neighbours without a seam become one, so that an ordinary
@@ -30,15 +39,20 @@ class PositionMap {
 
   /// Where the stream stands when every local byte before `local` was taken.
   Mark At(Position local) const;
-  /// The ranges of the stream that local bytes [from, to) stand for; of labelled pieces always
-  /// the whole.
-  std::vector<Range> Of(Position from, Position to) const;
+  /// The ranges of the stream that local bytes stand for; of labelled pieces always the whole.
+  std::vector<Range> Of(LocalRange local) const;
+  /// `local`, with the whole of the labelled pieces that it begins and ends in.
+  LocalRange Whole(LocalRange local) const;
 
-  /// Local positions before `local` are not asked for any more.
-  void Forget(Position local);
+  /// From now on nobody asks for a position, or for the begin or end of a range, that is in
+  /// none of `asked`. What is before all of them is forgotten; between them neighbours in the
+  /// stream become one, with labels too, so that a wide range can still be told.
+  void Keep(std::span<const LocalRange> asked);
 
   /// Local position after the last byte added.
   Position end() const { return end_; }
+  /// How many are kept: the room that this takes.
+  std::size_t pieces() const { return pieces_.size(); }
 
  private:
   struct Piece {
@@ -48,6 +62,7 @@ class PositionMap {
     Position from = 0;
     Position to = 0;
     bool same_bytes() const { return local_end - local == to - from; }
+    bool IsIn(std::span<const LocalRange> ranges) const;
   };
   std::deque<Piece> pieces_;
   Position end_ = 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -318,6 +319,24 @@ bool IsSocket(int fd) {
 
 bool IsTerminal(int fd) {
   return ::isatty(fd) == 1;
+}
+
+UniqueFd ReopenTerminal(int fd) {
+  // To open the other side by its name would make a new terminal.
+  if (!IsTerminal(fd) || ::ptsname(fd) != nullptr) return UniqueFd();
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+  // Also where the terminal has no name here, as in a container.
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+#else
+  const char* const name = ::ttyname(fd);
+  const std::string path = name == nullptr ? "" : name;
+#endif
+  UniqueFd again(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  struct stat first {};
+  struct stat second {};
+  const bool same = again && ::fstat(fd, &first) == 0 && ::fstat(again.get(), &second) == 0 &&
+                    S_ISCHR(second.st_mode) && first.st_rdev == second.st_rdev;
+  return same ? std::move(again) : UniqueFd();
 }
 
 bool IsOpen(int fd) {

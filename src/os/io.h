@@ -109,7 +109,8 @@ IoResult SplicePipe(int from, int to, std::size_t max);
 /// Writes as much of `bytes` as goes without waiting for a reader, also on a descriptor that
 /// other processes share and that therefore stays in blocking mode: to files and devices all of
 /// it, to sockets what they take, to pipes and terminals PIPE_BUF bytes at a time while there
-/// is room. kWouldBlock, with the bytes written so far, where it has to wait; kOk: all.
+/// is room. kWouldBlock, with the bytes written so far, where it has to wait; kOk: all. A
+/// terminal may have room for fewer and wait: see ReopenTerminal.
 IoResult WriteReady(int fd, ByteSpan bytes);
 
 /// Bytes that a pipe holds when it is full; 0 if `fd` is no pipe, or nobody can say.
@@ -125,6 +126,11 @@ std::pair<UniqueFd, UniqueFd> MakePipe();
 bool IsPipe(int fd);
 bool IsSocket(int fd);
 bool IsTerminal(int fd);
+
+/// The terminal `fd` once more, for writing: a description of its own that never blocks, while
+/// the one that other processes share stays as it is. None if `fd` is no terminal, is the
+/// other side of one, or may not be opened (another user's).
+UniqueFd ReopenTerminal(int fd);
 bool IsOpen(int fd);
 
 /// Opens /dev/null on those of 0, 1 and 2 that are closed: otherwise the next descriptors that

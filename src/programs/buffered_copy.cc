@@ -39,7 +39,9 @@ BufferedCopy::BufferedCopy(EventLoop& loop, Reporter& reporter, const Options& o
   PauseOrNot();
 }
 
-BufferedCopy::~BufferedCopy() = default;
+BufferedCopy::~BufferedCopy() {
+  for (Reader& reader : readers_) reader.feed.reset();  // each may have a gap to tell
+}
 
 JournalOptions BufferedCopy::MakeJournalOptions(const Options& options) {
   JournalOptions made;
@@ -65,11 +67,8 @@ void BufferedCopy::AddReader(Output output) {
   readers_.push_back({.label = std::move(output.label)});
   Reader& reader = readers_.back();
   FeedEvents events;
-  events.on_progress = [this, index] {
-    Reader& moved = readers_[index];
-    if (moved.feed->position() > moved.gap_to) ReportGap(moved);
-    PauseOrNot();
-  };
+  events.on_progress = [this] { PauseOrNot(); };
+  events.on_passed = [this, index](Position at) { OnPassed(readers_[index], at); };
   events.on_gap = [this, index](Position from, Position to) {
     OnGap(readers_[index], from, to);
   };
@@ -115,20 +114,16 @@ void BufferedCopy::PauseOrNot() {
   }
 }
 
-// While an output stands still the gap before it grows with every segment that is dropped. It
-// is reported when the output goes on, as the one gap that it is.
-void BufferedCopy::OnGap(Reader& reader, Position from, Position to) {
-  lost_bytes_ += to - from;
-  if (from != reader.gap_to) ReportGap(reader);
-  if (reader.gap_from == reader.gap_to) reader.gap_from = from;
-  reader.gap_to = to;
+void BufferedCopy::OnPassed(const Reader& reader, Position at) {
+  const std::uint64_t behind = journal_.head() - at;
+  reporter_.Warn("losing",
+                 reader.label + " is " + FormatSize(behind) + " behind and is losing data",
+                 {{"output", reader.label}, {"behind_bytes", behind}});
 }
 
-void BufferedCopy::ReportGap(Reader& reader) {
-  const Position from = std::exchange(reader.gap_from, reader.gap_to);
-  const Position to = reader.gap_to;
-  if (from == to) return;
+void BufferedCopy::OnGap(const Reader& reader, Position from, Position to) {
   const std::uint64_t bytes = to - from;
+  lost_bytes_ += bytes;
   reporter_.Warn("gap",
                  "gap: " + reader.label + " lost " + std::to_string(bytes) +
                      " bytes, positions " + std::to_string(from) + " to " + std::to_string(to) +
@@ -142,7 +137,6 @@ void BufferedCopy::EndReader(std::size_t index, IoStatus why, int error) {
   if (!reader.open) return;
   reader.open = false;
   reader.feed.reset();
-  ReportGap(reader);
   on_output_end_(index, why, error);
   if (std::ranges::none_of(readers_, &Reader::open)) {
     if (source_) source_->Pause();

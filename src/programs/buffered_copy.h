@@ -46,7 +46,7 @@ class BufferedCopy {
   /// Reads nothing more, drops what the outputs have not taken, and ends all of them.
   void Stop();
 
-  /// Of all gaps together.
+  /// Of all gaps together that are over; of all when the outputs have ended.
   std::uint64_t lost_bytes() const { return lost_bytes_; }
 
  private:
@@ -55,8 +55,6 @@ class BufferedCopy {
   struct Reader {
     std::string label;
     bool open = true;
-    Position gap_from = 0;  // lost and not reported yet, if it is less than gap_to
-    Position gap_to = 0;
     UniqueFd staging = {};                 // read end of the pipe between the two
     std::unique_ptr<Lockstep> mover = {};  // from there to the output
     std::unique_ptr<Feed> feed = {};
@@ -65,8 +63,8 @@ class BufferedCopy {
   void AddReader(Output output);
   void PumpAll();
   void PauseOrNot();
-  void OnGap(Reader& reader, Position from, Position to);
-  void ReportGap(Reader& reader);
+  void OnPassed(const Reader& reader, Position at);
+  void OnGap(const Reader& reader, Position from, Position to);
   void EndReader(std::size_t index, IoStatus why, int error);
 
   EventLoop& loop_;

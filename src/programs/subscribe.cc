@@ -25,6 +25,7 @@
 #include "programs/sub_cursor.h"
 #include "programs/sub_output.h"
 #include "programs/sub_receiver.h"
+#include "programs/sub_reports.h"
 #include "subscribe/receiver.h"
 #include "wire/block_header.h"
 
@@ -43,10 +44,10 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
         reporter_(reporter),
         signals_(MakeSubSignals(options)),
         cursor_(SubCursor::Open(options, reporter)),
-        output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
-        labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
         begin_(resuming() ? cursor_->resumption()->position : 0),
         resuming_(resuming()),
+        output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
+        labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
         receiver_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), *this) {
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
@@ -136,28 +137,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
 
   void OnGap(const Gap& gap) override {
     if (end_override_) return;  // behind the end that was asked for
-    const auto ns = [](WallTime time) { return time.time_since_epoch().count(); };
-    std::string text = "gap: lost " + std::to_string(gap.bytes()) + " bytes, positions " +
-                       std::to_string(gap.from) + " to " + std::to_string(gap.to);
-    if (gap.records_known) {
-      text += ", " + std::to_string(gap.records) + " records (from number " +
-              std::to_string(gap.first_record + 1) + ")";
-    }
-    if (ns(gap.after) != 0) text += ", published after " + FormatTime(ns(gap.after));
-    if (ns(gap.before) != 0) text += ", until " + FormatTime(ns(gap.before));
-    Fields fields = {{"stream", stream_},
-                     {"session", Hex(gap.session)},
-                     {"from", gap.from},
-                     {"to", gap.to},
-                     {"bytes", gap.bytes()}};
-    if (gap.records_known) {
-      fields.emplace_back("first_record", gap.first_record);
-      fields.emplace_back("records", gap.records);
-    }
-    if (ns(gap.after) != 0) fields.emplace_back("after", FormatTime(ns(gap.after)));
-    if (ns(gap.before) != 0) fields.emplace_back("before", FormatTime(ns(gap.before)));
-    fields.emplace_back("reason", gap.reason);
-    reporter_.Warn("gap", text + ": " + gap.reason, fields);
+    ReportGap(reporter_, stream_, gap);
     if (options_.strict) {
       reporter_.Error("strict", "--strict: stopped at the first gap");
       end_override_ = gap.from;
@@ -254,21 +234,16 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
 
   void OnOutput() override { OnReceived(); }
 
-  void OnConsumerGap(const std::string& consumer, const Gap& gap) override {
-    reporter_.Warn("gap",
-                   "gap: consumer '" + consumer + "' lost " + std::to_string(gap.bytes()) +
-                       " bytes, positions " + std::to_string(gap.from) + " to " +
-                       std::to_string(gap.to) + ": " + gap.reason,
-                   {{"consumer", consumer},
-                    {"stream", stream_},
-                    {"session", Hex(gap.session)},
-                    {"from", gap.from},
-                    {"to", gap.to},
-                    {"bytes", gap.bytes()},
-                    {"reason", gap.reason}});
-    if (!options_.strict || finishing_) return;
+  void OnConsumerPassed(const std::string& consumer, std::uint64_t behind) override {
+    ReportConsumerPassed(reporter_, consumer, behind);
+    if (!options_.strict || finishing_ || strict_stop_) return;
+    strict_stop_ = true;
     reporter_.Error("strict", "--strict: stopped at the first gap");
     loop_.After(Duration(0), [this] { Finish(kExitLoss); });  // not while something is pushed
+  }
+
+  void OnConsumerGap(const std::string& consumer, const Gap& gap) override {
+    ReportConsumerGap(reporter_, stream_, consumer, gap);
   }
 
   void OnConsumerEnded(const std::string& consumer, int exit_status,
@@ -455,9 +430,8 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   Context context_;
   EventLoop loop_;
   std::unique_ptr<SubCursor> cursor_;
-  std::unique_ptr<Output> output_;
-  Labeler labeler_;
-  // Before the receiver, which tells of things while it is made.
+  // Before the output and the receiver: one tells of things while it is made, the other of gaps
+  // while it is destroyed.
   RecordFormat format_ = RecordFormat::kLines;
   std::string stream_;
   Position begin_;
@@ -476,7 +450,10 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   bool left_ = false;  // the publisher
   bool stopped_ = false;
   bool signalled_ = false;
+  bool strict_stop_ = false;
   int status_ = kExitOk;
+  std::unique_ptr<Output> output_;
+  Labeler labeler_;
   Receiver receiver_;
 };
 

@@ -36,6 +36,13 @@ std::vector<TeeRun::Sink> TeeRun::OpenSinks(const TeeOptions& options) {
     const int number = fd.get();
     sinks.push_back({.label = cli::Quote(file), .fd = number, .own = std::move(fd)});
   }
+  // A write to a terminal may wait although there is room, and would hold up everything.
+  for (Sink& sink : sinks) {
+    UniqueFd terminal = ReopenTerminal(sink.fd);
+    if (!terminal) continue;
+    sink.fd = terminal.get();
+    sink.own = std::move(terminal);
+  }
   return sinks;
 }
 

@@ -32,7 +32,7 @@ class TeeRun {
   struct Sink {
     std::string label;
     int fd = -1;
-    UniqueFd own = {};  // fd, unless that is stdout or has been handed on
+    UniqueFd own = {};  // fd, unless that is 1 or has been handed on
     std::optional<Child> command = {};
     bool copied = false;  // it takes nothing more
     bool runs = false;

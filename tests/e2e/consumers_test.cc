@@ -85,6 +85,30 @@ std::string CatTo(const std::string& out) {
   return Eventually([&] { return FileSize(file) >= bytes; });
 }
 
+/// Writes `bytes` from `at` on, never further ahead of the consumer that writes to `file` than
+/// the publisher keeps, so that nothing is lost on the way to it.
+[[nodiscard]] bool WriteAtThePaceOf(const std::string& file, Publisher& publisher,
+                                    std::string_view bytes, std::size_t at) {
+  for (; at < bytes.size(); at += 16 * kMiB) {
+    if (!publisher.Write(bytes.substr(at, 16 * kMiB))) return false;
+    if (!WaitForSize(file, std::min(bytes.size(), at + 12 * kMiB))) return false;
+  }
+  return true;
+}
+
+/// What is left of `bytes` without what the gap events say.
+std::string WithoutGaps(std::string bytes, const std::vector<Json>& gaps) {
+  for (auto gap = gaps.rbegin(); gap != gaps.rend(); ++gap) {
+    const std::size_t from = gap->at("from");
+    const std::size_t to = gap->at("to");
+    EXPECT_LT(from, to);
+    EXPECT_EQ(to - from, gap->at("bytes"));
+    EXPECT_LE(to, bytes.size());
+    if (to <= bytes.size()) bytes.erase(from, to - from);
+  }
+  return bytes;
+}
+
 /// Journals of subscribers below a test's directory.
 std::size_t LocalJournals(const TempDir& directory) {
   std::size_t count = 0;
@@ -207,32 +231,89 @@ TEST(Consumers, OneThatFallsTooFarBehindIsToldExactlyWhatItLost) {
   ASSERT_TRUE(publisher.Write(std::string_view(bytes).substr(0, kMiB)));
   ASSERT_TRUE(WaitForSize(slow, kMiB / 2));
   ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGSTOP));
-  // Never further ahead than the publisher keeps, so that nothing is lost on the way here.
-  for (std::size_t at = kMiB; at < bytes.size(); at += 16 * kMiB) {
-    ASSERT_TRUE(publisher.Write(std::string_view(bytes).substr(at, 16 * kMiB)));
-    ASSERT_TRUE(WaitForSize(fast, std::min(bytes.size(), at + 12 * kMiB))) << running.log();
-  }
+  ASSERT_TRUE(WriteAtThePaceOf(fast, publisher, bytes, kMiB)) << running.log();
   publisher.CloseInput();
   ASSERT_TRUE(WaitForSize(fast, bytes.size())) << running.log();
-  ASSERT_TRUE(running.WaitForEvent("gap")) << running.log();
+  const auto losing = running.WaitForEvent("losing");
+  ASSERT_TRUE(losing) << running.log();
+  EXPECT_EQ(CatTo(slow), losing->at("consumer"));
+  EXPECT_FALSE(running.said("gap")) << "it is not over";
   ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGCONT));
   EXPECT_EQ(3, running.Wait()) << running.log();
   EXPECT_EQ("", CheckEquation({.produced = bytes}, running.AccountOf(ReadFile(fast))));
-  // The oracle wants records counted, which nobody does on the way into a consumer: what its
-  // reports say is taken out of the produced bytes here.
-  std::string expected = bytes;
   const std::vector<Json> gaps = running.events("gap");
-  for (auto gap = gaps.rbegin(); gap != gaps.rend(); ++gap) {
-    EXPECT_EQ(CatTo(slow), gap->at("consumer"));
-    const std::size_t from = gap->at("from");
-    const std::size_t to = gap->at("to");
-    ASSERT_LT(from, to);
-    EXPECT_EQ(to - from, gap->at("bytes"));
-    ASSERT_LE(to, expected.size());
-    expected.erase(from, to - from);
+  ASSERT_EQ(1u, gaps.size()) << "one standstill is one gap: " << running.log();
+  EXPECT_EQ(1u, running.events("losing").size());
+  EXPECT_EQ(CatTo(slow), gaps[0].at("consumer"));
+  // The oracle wants records counted, which nobody does on the way into a consumer.
+  EXPECT_TRUE(ReadFile(slow) == WithoutGaps(bytes, gaps));
+  EXPECT_EQ(gaps[0].at("bytes"), running.stats().at("consumers_lost_bytes"));
+}
+
+TEST(Consumers, StrictStopsWhenOneBeginsToLoseAndTheGapIsReportedAllTheSame) {
+  const TempDir directory;
+  const std::string bytes = MakeRecords(9, 96 * kMiB);
+  Publisher publisher(directory, {"--wait-subs", "1"});
+  const std::string slow = directory / "slow";
+  const std::string fast = directory / "fast";
+  Running running(directory, publisher.endpoint(),
+                  {"--strict", "--exec", CatTo(slow), "--exec", CatTo(fast)});
+  ASSERT_TRUE(publisher.Write(std::string_view(bytes).substr(0, kMiB)));
+  ASSERT_TRUE(WaitForSize(slow, kMiB / 2));
+  ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGSTOP));
+  ASSERT_TRUE(
+      WriteAtThePaceOf(fast, publisher, std::string_view(bytes).substr(0, 64 * kMiB), kMiB));
+  ASSERT_TRUE(publisher.WriteAndEnd(std::string_view(bytes).substr(64 * kMiB)));
+  ASSERT_TRUE(running.WaitForEvent("strict")) << running.log();
+  EXPECT_FALSE(running.said("gap")) << "it is not over";
+  ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGCONT));
+  EXPECT_EQ(3, running.Wait()) << running.log();
+  EXPECT_EQ(1u, running.events("strict").size());
+  const std::string taken = ReadFile(fast);
+  EXPECT_LT(taken.size(), bytes.size()) << "it stopped";
+  EXPECT_TRUE(bytes.starts_with(taken));
+  ASSERT_EQ(1u, running.events("gap").size()) << running.log();
+  EXPECT_TRUE(ReadFile(slow) == WithoutGaps(taken, running.events("gap")));
+}
+
+TEST(Consumers, OneThatIsPassedAndDiesHasLostWhatItsPipeHeldWithLabelsToo) {
+  const TempDir directory;
+  const std::string bytes = MakeRecords(10, 96 * kMiB);
+  Publisher publisher(directory, {"--wait-subs", "1", "-s", "web"});
+  const std::string slow = directory / "slow";
+  const std::string fast = directory / "fast";
+  // The first one reads nothing; the one after it copies what is left.
+  const std::string command = "[ -e " + slow + ".pid ] && exec cat > " + slow + "; echo $$ > " +
+                              slow + ".pid; exec sleep 1000";
+  Running running(
+      directory, publisher.endpoint(),
+      {"--prefix", "--restart", "on-failure", "--exec", command, "--exec", CatTo(fast)});
+  ASSERT_TRUE(WriteAtThePaceOf(fast, publisher, bytes, 0)) << running.log();
+  ASSERT_TRUE(running.WaitForEvent("losing")) << running.log();
+  ASSERT_EQ(0, ::kill(PidIn(slow + ".pid"), SIGKILL));
+  ASSERT_TRUE(running.WaitForEvent("restart")) << running.log();
+  publisher.CloseInput();
+  EXPECT_EQ(3, running.Wait()) << running.log();
+  std::vector<Json> gaps = running.events("gap");
+  std::ranges::sort(gaps, {},
+                    [](const Json& gap) { return gap.at("from").get<std::size_t>(); });
+  std::size_t lost = 0;
+  for (const Json& gap : gaps) {
+    EXPECT_EQ(lost, gap.at("from")) << running.log();
+    lost = gap.at("to");
   }
-  EXPECT_TRUE(ReadFile(slow) == expected);
-  EXPECT_EQ(bytes.size() - expected.size(), running.stats().at("consumers_lost_bytes"));
+  EXPECT_EQ(lost, running.stats().at("consumers_lost_bytes"));
+  // Delivered is all behind it, and the rest of a block of which a part is lost.
+  std::string delivered = ReadFile(slow);
+  std::string plain;
+  for (std::size_t at = 0; at < delivered.size();) {
+    if (delivered.compare(at, 5, "web: ") == 0) at += 5;
+    const std::size_t end = std::min(delivered.find('\n', at), delivered.size() - 1) + 1;
+    plain.append(delivered, at, end - at);
+    at = end;
+  }
+  ASSERT_LT(lost, bytes.size());
+  EXPECT_TRUE(plain.ends_with(std::string_view(bytes).substr(lost)));
 }
 
 TEST(Consumers, ASingleOneThatIsStoppedIsWaitedForAtThePublisher) {

@@ -393,6 +393,10 @@ TEST(Tee, BeyondTheBufferEveryLossIsReportedExactly) {
   const pid_t stopped = tee.PidIn("pid");
   ASSERT_TRUE(tee.WriteAndEnd(bytes)) << tee.log();
   EXPECT_TRUE(Eventually([&] { return ChildrenOf(tee.pid()).size() == 1; })) << tee.log();
+  const auto losing = tee.WaitForEvent("losing");
+  ASSERT_TRUE(losing) << tee.log();
+  EXPECT_EQ("'" + command + "'", losing->at("output"));
+  EXPECT_FALSE(tee.said("gap")) << "it is not over";
   ASSERT_EQ(0, ::kill(stopped, SIGCONT));
   EXPECT_EQ(3, tee.Wait()) << tee.log();
   const struct {
@@ -407,6 +411,22 @@ TEST(Tee, BeyondTheBufferEveryLossIsReportedExactly) {
       EXPECT_EQ(1u, account.gaps.size()) << "one standstill is one gap";
     }
   }
+}
+
+TEST(Tee, AGapThatIsNotOverWhenASignalEndsItIsReported) {
+  const TempDir directory;
+  const std::string bytes = MakeRecords(34, 16 * kMiB);
+  Tee tee(directory, {.options = {"--slow", "drop", "--buffer", "1MiB", "--no-stdout"},
+                      .commands = {"exec sleep 1000"}});
+  ASSERT_TRUE(tee.Write(bytes)) << tee.log();
+  ASSERT_TRUE(Eventually([&] { return tee.unread_input() == 0; }));
+  EXPECT_FALSE(tee.said("gap")) << "it is not over";
+  tee.Signal(SIGTERM);
+  EXPECT_EQ(128 + SIGTERM, tee.Wait()) << tee.log();
+  const std::vector<Json> gaps = tee.events("gap");
+  ASSERT_EQ(1u, gaps.size()) << tee.log();
+  EXPECT_EQ("'exec sleep 1000'", gaps[0].at("output"));
+  EXPECT_GT(gaps[0].at("bytes"), 8 * kMiB);
 }
 
 TEST(Tee, WithABufferTheInputWaitsForAStoppedCommandOnlyWhenItIsFull) {

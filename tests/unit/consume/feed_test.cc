@@ -31,7 +31,12 @@ class FeedTest : public testing::TestWithParam<bool>, protected JournalTestBase 
     feed_ = std::make_unique<Feed>(
         loop_, *journal_, std::move(write_end), from,
         FeedEvents{.on_progress = [this] { ++progress_; },
-                   .on_gap = [this](Position a, Position b) { gaps_.emplace_back(a, b); },
+                   .on_passed = [this](Position at) { passed_.push_back(at); },
+                   .on_gap =
+                       [this](Position a, Position b) {
+                         EXPECT_EQ(ended_, "") << "nothing comes after the last word";
+                         gaps_.emplace_back(a, b);
+                       },
                    .on_drained = [this] { End("drained"); },
                    .on_closed = [this] { End("closed"); },
                    .on_failed = [this](int) { End("failed"); }});
@@ -52,6 +57,20 @@ class FeedTest : public testing::TestWithParam<bool>, protected JournalTestBase 
     all_ += text;
     journal_->Append(AsBytes(text));
     journal_->PublishAll();
+  }
+
+  /// Its reader stands still until retention has passed it, in steps. Where it stands.
+  Position BePassed(Feed& feed) {
+    for (const Position stop = journal_->tail() + kMiB; journal_->tail() < stop;) {
+      Produce(200'000);
+      feed.Pump();
+    }
+    const Position had = feed.passed_at();
+    EXPECT_LT(had, feed.position());
+    EXPECT_EQ(passed_, std::vector{had});
+    EXPECT_TRUE(gaps_.empty()) << "it is not over";
+    EXPECT_EQ(feed.position(), journal_->tail());
+    return had;
   }
 
   std::size_t ReadOnce(std::size_t max = 65536) {
@@ -92,6 +111,7 @@ class FeedTest : public testing::TestWithParam<bool>, protected JournalTestBase 
   std::string got_;
   std::string ended_;
   int progress_ = 0;
+  std::vector<Position> passed_;
   std::vector<std::pair<Position, Position>> gaps_;
 };
 
@@ -121,6 +141,8 @@ TEST_P(FeedTest, EveryByteArrivesThoughThePipeIsSmall) {
     Produce(1 + i * 7919 % 30'000);
     feed.Pump();
     if (i % 3 == 0) ReadOnce(20'000);
+    loop_.After(Duration(0), [this] { loop_.Stop(); });
+    loop_.Run();
     journal_->KeepFrom(feed.position());
   }
   EXPECT_LT(feed.position(), journal_->head());
@@ -210,13 +232,77 @@ TEST_P(FeedTest, TellsExactlyWhatRetentionHasPassed) {
   EXPECT_TRUE(Same(got_, all_.substr(0, had) + all_.substr(tail)));
 }
 
+TEST_P(FeedTest, OneStandstillIsOneGapHoweverOftenRetentionPasses) {
+  Feed& feed = Make();
+  const Position had = BePassed(feed);
+  const Position tail = feed.position();
+  feed.Finish();
+  ReadToTheEnd();
+  EXPECT_EQ(gaps_, (std::vector{std::pair(had, tail)}));
+  EXPECT_EQ(passed_.size(), 1U);
+  EXPECT_EQ(ended_, "drained");
+  EXPECT_TRUE(Same(got_, all_.substr(0, had) + all_.substr(tail)));
+}
+
+TEST_P(FeedTest, EachStandstillIsAGapOfItsOwn) {
+  Feed& feed = Make();
+  const Position had = BePassed(feed);
+  const Position tail = feed.position();
+  EventLoop::WatchId watch = 0;
+  watch = loop_.OnReadable(reader_.get(), [&] {
+    ReadOnce();
+    if (feed.position() > tail) loop_.Stop();
+  });
+  RunLoop();
+  loop_.Remove(watch);
+  EXPECT_EQ(gaps_, (std::vector{std::pair(had, tail)}));
+  gaps_.clear();
+  passed_.clear();
+  const Position again = BePassed(feed);
+  feed_.reset();
+  EXPECT_EQ(passed_, std::vector{again});
+  EXPECT_EQ(gaps_, (std::vector{std::pair(again, journal_->tail())}));
+}
+
+TEST_P(FeedTest, AGapThatIsNotOverIsToldByTheDestructor) {
+  Feed& feed = Make();
+  const Position had = BePassed(feed);
+  feed_.reset();
+  EXPECT_EQ(gaps_, (std::vector{std::pair(had, journal_->tail())}));
+  EXPECT_EQ(ended_, "");
+}
+
+TEST_P(FeedTest, AGapThatIsNotOverIsToldBeforeTheReaderHasLeft) {
+  Feed& feed = Make();
+  const Position had = BePassed(feed);
+  reader_.Reset();
+  RunLoop();
+  EXPECT_EQ(ended_, "closed");
+  EXPECT_EQ(gaps_, (std::vector{std::pair(had, journal_->tail())}));
+  feed_.reset();
+  EXPECT_EQ(gaps_.size(), 1U) << "told once";
+}
+
+TEST_P(FeedTest, AFullPipeIsNotTriedAgainBeforeTheLoopSaysThatItHasRoom) {
+  Feed& feed = Make();
+  Produce(200'000);
+  feed.Pump();
+  const Position had = feed.position();
+  while (IsReadable(reader_.get())) ReadOnce();
+  feed.Pump();
+  EXPECT_EQ(feed.position(), had) << "a call was made that nobody had asked for";
+  feed.Finish();
+  ReadToTheEnd();
+  EXPECT_TRUE(Same(got_, all_));
+}
+
 TEST_P(FeedTest, NoticesAReaderThatLeavesWithBytesToTake) {
   Feed& feed = Make();
   Produce(900'000);
   feed.Pump();
   reader_.Reset();
   const Position had = feed.position();
-  feed.Pump();
+  RunLoop();
   EXPECT_EQ(ended_, "closed");
   EXPECT_FALSE(feed.open());
   EXPECT_EQ(feed.position(), had);

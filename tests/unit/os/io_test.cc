@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -189,6 +191,37 @@ TEST_F(IoTest, WriteReadyWritesAllOfItToAFileAndWhatFitsToASocket) {
   EXPECT_GT(result.count, 0U);
   reader.Reset();
   EXPECT_EQ(WriteReady(writer.get(), AsBytes("x")).status, IoStatus::kClosed);
+}
+
+TEST_F(IoTest, ATerminalOpenedAgainNeverWaitsAndTheSharedOneStaysAsItIs) {
+  const UniqueFd screen(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(screen) << ErrnoText(errno);
+  ASSERT_EQ(::grantpt(screen.get()), 0);
+  ASSERT_EQ(::unlockpt(screen.get()), 0);
+  const UniqueFd terminal(::open(::ptsname(screen.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(terminal) << ErrnoText(errno);
+  const UniqueFd again = ReopenTerminal(terminal.get());
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(IsTerminal(again.get()));
+  EXPECT_NE(::fcntl(again.get(), F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_EQ(::fcntl(terminal.get(), F_GETFL) & O_NONBLOCK, 0);
+  const std::string text(1024 * 1024, 'x');
+  IoResult result = WriteReady(again.get(), AsBytes(text));
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_GT(result.count, 0U);
+  ASSERT_EQ(::tcflow(terminal.get(), TCOOFF), 0);
+  result = WriteReady(again.get(), AsBytes(text));
+  EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+  EXPECT_EQ(result.count, 0U);
+}
+
+TEST_F(IoTest, WhatIsNoTerminalOrTheOtherSideOfOneIsNotOpenedAgain) {
+  const UniqueFd screen(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(screen) << ErrnoText(errno);
+  EXPECT_FALSE(ReopenTerminal(screen.get()));
+  EXPECT_FALSE(ReopenTerminal(file_.get()));
+  EXPECT_FALSE(ReopenTerminal(pipe_.second.get()));
+  EXPECT_FALSE(ReopenTerminal(-1));
 }
 
 TEST_F(IoTest, ReplacedByNullThereIsNoReaderAnyMore) {

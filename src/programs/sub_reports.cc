@@ -1,0 +1,63 @@
+#include "programs/sub_reports.h"
+
+#include "base/text.h"
+#include "base/units.h"
+
+namespace pipedup {
+namespace {
+
+std::string Range(const Gap& gap) {
+  return std::to_string(gap.bytes()) + " bytes, positions " + std::to_string(gap.from) +
+         " to " + std::to_string(gap.to);
+}
+
+Fields RangeFields(const std::string& stream, const Gap& gap) {
+  return {{"stream", stream},
+          {"session", Hex(gap.session)},
+          {"from", gap.from},
+          {"to", gap.to},
+          {"bytes", gap.bytes()}};
+}
+
+}  // namespace
+
+void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap) {
+  const auto ns = [](WallTime time) { return time.time_since_epoch().count(); };
+  std::string text = "gap: lost " + Range(gap);
+  Fields fields = RangeFields(stream, gap);
+  if (gap.records_known) {
+    text += ", " + std::to_string(gap.records) + " records (from number " +
+            std::to_string(gap.first_record + 1) + ")";
+    fields.emplace_back("first_record", gap.first_record);
+    fields.emplace_back("records", gap.records);
+  }
+  if (ns(gap.after) != 0) {
+    text += ", published after " + FormatTime(ns(gap.after));
+    fields.emplace_back("after", FormatTime(ns(gap.after)));
+  }
+  if (ns(gap.before) != 0) {
+    text += ", until " + FormatTime(ns(gap.before));
+    fields.emplace_back("before", FormatTime(ns(gap.before)));
+  }
+  fields.emplace_back("reason", gap.reason);
+  reporter.Warn("gap", text + ": " + gap.reason, fields);
+}
+
+void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
+                          std::uint64_t behind) {
+  reporter.Warn(
+      "losing",
+      "consumer '" + consumer + "' is " + FormatSize(behind) + " behind and is losing data",
+      {{"consumer", consumer}, {"behind_bytes", behind}});
+}
+
+void ReportConsumerGap(Reporter& reporter, const std::string& stream,
+                       const std::string& consumer, const Gap& gap) {
+  Fields fields = RangeFields(stream, gap);
+  fields.insert(fields.begin(), {"consumer", consumer});
+  fields.emplace_back("reason", gap.reason);
+  reporter.Warn(
+      "gap", "gap: consumer '" + consumer + "' lost " + Range(gap) + ": " + gap.reason, fields);
+}
+
+}  // namespace pipedup
