@@ -27,9 +27,11 @@ class DescriptorOutput final : public Output {
   int exit_status() const override;
   std::string error() const override;
   std::uint64_t written() const override { return writer_.written(); }
+  std::uint64_t abandoned() const override;
 
  private:
   EventLoop& loop_;
+  const int fd_;
   Writer writer_;
   EventLoop::WatchId waker_;
   EventLoop::WatchId hang_up_ = 0;

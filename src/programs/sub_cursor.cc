@@ -61,7 +61,9 @@ SubCursor::SubCursor(const SubscriberOptions& options, Reporter& reporter)
 
 void SubCursor::Resume() {
   std::optional<OutputFile> output = FindOutputFile(options_);
-  const ResumePlan plan = PlanResume(cursor_, output, BootId());
+  ResumePlan plan = PlanResume(cursor_, output, BootId());
+  if (plan.repeated_to && options_.exec.size() > 1)
+    plan.why = "consumers had not taken as much as others";
   if (output) {
     int error = 0;
     if (plan.truncate_to) error = TruncateFile(options_.output, *plan.truncate_to);
@@ -87,6 +89,7 @@ void SubCursor::Resume() {
   }
   if (cursor_.session == 0) return;
   resumption_ = Resumption{cursor_.session, cursor_.position};
+  since_ = cursor_.position;
   streams_[cursor_.session] = cursor_.stream;
   if (plan.repeated_to) {
     reporter_.Warn("repeated",
@@ -155,6 +158,7 @@ void SubCursor::Note(const WriteNote& note) {
   const bool seam = note.session != cursor_.session || note.position < cursor_.position ||
                     (note.to > note.position && note.position != cursor_.position);
   if (note.session != cursor_.session) BeginSession(note.session, note.position);
+  if (seam) since_ = note.position;
   cursor_.position = note.position;
   cursor_.ended = false;
   cursor_.write.reset();
@@ -187,11 +191,20 @@ void SubCursor::Settle(SessionId session, Position position, bool ended) {
   Store();
 }
 
+void SubCursor::GoBack(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (bytes == 0 || cursor_.write || cursor_.file || cursor_.position <= since_) return;
+  cursor_.position -= std::min(bytes, cursor_.position - since_);
+  cursor_.ended = false;
+  Store();
+}
+
 void SubCursor::BeginSession(SessionId session, Position position) {
   cursor_.session = session;
   cursor_.stream = streams_[session];
   cursor_.position = position;
   cursor_.ended = false;
+  since_ = position;
   if (cursor_.file) BeginStretch(position, OutputBytes());
 }
 

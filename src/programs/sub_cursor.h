@@ -41,6 +41,8 @@ class SubCursor final : public WriteNotes {
   /// At the end of a run whose output has taken everything: every byte before `position` was
   /// written or reported lost. `ended`: and the stream has ended there.
   void Settle(SessionId session, Position position, bool ended);
+  /// Of what was written, the last `bytes` bytes were taken by nobody.
+  void GoBack(std::uint64_t bytes);
 
   /// Notes that could not be written.
   std::uint64_t failures() const;
@@ -62,6 +64,7 @@ class SubCursor final : public WriteNotes {
   Cursor cursor_;
   std::map<SessionId, std::string> streams_;  // of the sessions of this run
   bool noted_ = false;                        // something was, in this run
+  Position since_ = 0;                        // without a seam, in this run
   std::uint64_t failures_ = 0;
 };
 

@@ -361,9 +361,13 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     return mark.session != machine().session() ? begin_ : std::max(mark.position, begin_);
   }
 
-  /// Notes what moves a position and is no write: gaps, and the end.
+  /// Notes what moves a position and is no write: gaps, the end, and a reader that left bytes.
   void SettleCursor() {
-    if (!cursor_ || !machine().welcomed() || !machine().began() || !output_->drained()) return;
+    if (!cursor_ || !machine().welcomed() || !machine().began()) return;
+    if (!output_->drained()) {
+      if (stopped_) cursor_->GoBack(output_->abandoned());
+      return;
+    }
     cursor_->Settle(machine().session(), WrittenPosition(),
                     machine().state() == ModeMachine::State::kEnded && !end_override_);
   }

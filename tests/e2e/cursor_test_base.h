@@ -10,10 +10,13 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "support/programs.h"
 
 namespace pipedup::test {
+
+inline constexpr std::size_t kMostRepeated = 64 * 1024;
 
 class CursorTest : public ::testing::Test {
  protected:
@@ -43,6 +46,20 @@ class CursorTest : public ::testing::Test {
   }
   [[nodiscard]] bool WaitForOut(std::size_t bytes) const {
     return Eventually([&] { return FileSize(out()) >= bytes; });
+  }
+
+  /// Where a subscriber goes on behind a pipe, of which `at` bytes came out so far: there, or
+  /// at what it says that it repeats.
+  static void ExpectGoesOn(const Program& subscriber, std::size_t begins, std::size_t at) {
+    const std::vector<Json> repeated = subscriber.events("repeated");
+    if (repeated.empty()) {
+      EXPECT_EQ(at, begins) << "nothing was said of it: " << subscriber.log();
+      return;
+    }
+    EXPECT_EQ(begins, repeated[0].at("from"));
+    EXPECT_LE(begins, at);
+    EXPECT_LE(at, repeated[0].at("to"));
+    EXPECT_LE(repeated[0].at("to").get<std::size_t>() - begins, kMostRepeated);
   }
 
   std::string cursor() const { return directory_ / "cursor"; }
