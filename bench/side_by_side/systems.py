@@ -192,6 +192,10 @@ def start_pipedup(job, transport, modifiers):
     for modifier in modifiers:
         if modifier == "nochecksum":
             publisher.append("--no-checksum")
+        elif modifier == "journal":
+            publisher += ["--journal", job.scratch / "journal"]
+        elif modifier.startswith("fsync"):
+            publisher += ["--fsync", modifier.removeprefix("fsync")]
         elif modifier.startswith("retain"):
             publisher += ["--retain", modifier.removeprefix("retain")]
     subscriber = [str(job.programs / "pipedup-sub")]
@@ -302,7 +306,8 @@ redis, nats, each also with -lines (one message per line, not 64 KiB); redis-unl
 what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
-it the publisher waits) or -retainSIZE; pipedup-tee, also with -drop or -bufferSIZE"""
+it the publisher waits), -retainSIZE or -journal (on disk: in $TMPDIR; with -fsyncnever or
+-fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
 
 
 def missing_tools(tools):
@@ -343,7 +348,8 @@ def lookup_built(name, family, modifiers, programs):
         return (lambda job: start_bare(job, transport, modifiers),
                 missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
     if (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
-            all(re.fullmatch(r"nochecksum|drop|retain\d+[KMG]iB", each) for each in modifiers)):
+            all(re.fullmatch(r"nochecksum|drop|retain\d+[KMG]iB|journal|fsync(never|always)", each)
+                for each in modifiers)):
         missing = missing_programs(["pipedup-pub", "pipedup-sub"], programs)
         if not missing and transport == "attached" and not knows(programs / "pipedup-sub",
                                                                  "--no-attach"):

@@ -142,6 +142,7 @@ std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::si
 }
 
 bool AttachedJournal::Locate(Position at) {
+  if (at < label_.from) return false;
   std::optional<Position> best;
   bool empty = true;
   for (const std::string& name : ListDirectory(directory_)) {

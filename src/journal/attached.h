@@ -35,8 +35,9 @@ class AttachedJournal {
   /// The blocks from the one that holds `at` on, at most `max` bytes unless that one alone has
   /// more. Nothing if it is not indexed yet, or not in the segment that is read nor the next.
   std::optional<Piece> Read(Position at, std::size_t max);
-  /// Looks for `at` in all segments there are. False if none holds it, or ends there; true as
-  /// well if there is none at all yet.
+  /// Looks for `at` in all segments there are. False if none holds it, or ends there, or an
+  /// earlier process has written it: then its checksum counts, at which only the publisher
+  /// looks. True as well if there is none at all yet.
   bool Locate(Position at);
 
   /// Readable when there may be more to read.

@@ -35,7 +35,7 @@ struct Cursor {
   };
 
   std::string id;          ///< random hex, kept for the cursor's life
-  std::uint64_t boot = 0;  ///< of the system: see BootId
+  std::uint64_t boot = 0;  ///< another number after each start of the machine
   std::string stream;      ///< empty, with session 0: nothing was begun yet
   SessionId session = 0;
   Position position = 0;  ///< every byte before it was taken by the output, or reported lost

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/error.h"
 #include "os/process.h"
 
 namespace pipedup {
@@ -40,7 +41,7 @@ std::optional<JournalDirectory> JournalDirectory::Create(
       std::string path = parent + "/" + name;
       if (!make(path, &why)) continue;
       if (auto lock = FileLock::TryAcquire(path + kLockName, &why)) {
-        return JournalDirectory(std::move(path), std::move(*lock));
+        return JournalDirectory(std::move(path), std::move(*lock), false);
       }
     }
     warn("journal: " + why);
@@ -48,8 +49,17 @@ std::optional<JournalDirectory> JournalDirectory::Create(
   return std::nullopt;
 }
 
+JournalDirectory JournalDirectory::OnDisk(const std::string& path,
+                                          std::optional<std::uint32_t> group) {
+  std::string why;
+  if (!MakeNamedDirectory(path, group, &why)) throw Error("journal: " + why);
+  auto lock = FileLock::TryAcquire(path + kLockName, &why);
+  if (!lock) throw Error("journal: " + why);
+  return JournalDirectory(CanonicalPath(path), std::move(*lock), true);
+}
+
 JournalDirectory::~JournalDirectory() {
-  if (!path_.empty() && lock_) RemoveDirectory(path_);
+  if (!stays_ && !path_.empty() && lock_) RemoveDirectory(path_);
 }
 
 }  // namespace pipedup

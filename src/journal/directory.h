@@ -1,4 +1,4 @@
-// Where a journal in memory lives, and who sweeps up after a process that died.
+// Where a journal lives, whose it is, and who sweeps up after a process that died.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,9 @@
 
 namespace pipedup {
 
-/// A directory of this process alone, locked while it runs and removed at the end. A process
-/// that was killed leaves its directory behind, unlocked: the next one to start removes it.
+/// A directory of this process alone, locked while it runs. For a journal in memory it is
+/// removed at the end; a process that was killed leaves its directory behind, unlocked, and the
+/// next one to start removes it. For one on disk it stays.
 class JournalDirectory {
  public:
   /// Makes `<base>/pipedup-<uid>/<name>`, in the first of `bases` that can hold it, and removes
@@ -24,6 +25,10 @@ class JournalDirectory {
       const std::function<void(const std::string&)>& warn,
       std::optional<std::uint32_t> group = std::nullopt);
 
+  /// `path` as it is, made if need be, and left as it is at the end. Throws Error if it cannot
+  /// be used, or another process holds it: then with that one's pid.
+  static JournalDirectory OnDisk(const std::string& path, std::optional<std::uint32_t> group);
+
   JournalDirectory(JournalDirectory&&) noexcept = default;
   JournalDirectory& operator=(JournalDirectory&&) = delete;
   ~JournalDirectory();
@@ -31,9 +36,10 @@ class JournalDirectory {
   const std::string& path() const { return path_; }
 
  private:
-  JournalDirectory(std::string path, FileLock lock)
-      : path_(std::move(path)), lock_(std::move(lock)) {}
+  JournalDirectory(std::string path, FileLock lock, bool stays)
+      : path_(std::move(path)), stays_(stays), lock_(std::move(lock)) {}
   std::string path_;
+  bool stays_;
   std::optional<FileLock> lock_;
 };
 

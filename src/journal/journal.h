@@ -1,6 +1,8 @@
 // The journal: the last part of a stream, and every position in it. Sources append, sinks read.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,7 +14,11 @@
 
 #include "base/bytes.h"
 #include "base/units.h"
+#include "journal/any_segment.h"
+#include "journal/layout.h"
 #include "journal/segment.h"
+#include "journal/stored_segment.h"
+#include "journal/syncer.h"
 #include "pipedup/types.h"
 #include "wire/block_header.h"
 
@@ -34,6 +40,14 @@ struct JournalOptions {
   Duration retain_age{0};  ///< 0: age does not matter
   bool checksum = true;
   bool splice_out = false;  ///< readers use Peek: the files of all segments stay open
+  /// The directory is on disk and outlives this process: what is found there goes on.
+  struct Durable {
+    std::string stream;
+    SyncMode sync = SyncMode::kInterval;
+    Duration sync_interval = std::chrono::seconds(1);
+    std::string boot;  ///< of this machine
+  };
+  std::optional<Durable> durable = {};
   /// Wall clock, ns since the epoch. Block times never run backwards, even if this does.
   std::function<std::int64_t()> wall_clock;
   /// Told once per change, in words for people, when space runs out and when it is back.
@@ -53,16 +67,23 @@ struct JournalCounters {
   std::uint64_t dropped_bytes = 0;    ///< stream bytes that retention dropped
   std::uint64_t no_space = 0;         ///< times that the file system had no room
   std::uint64_t memory_segments = 0;  ///< segments that had to live in private memory
+  std::uint64_t sync_errors = 0;      ///< times that the disk could not be synced
+  std::uint64_t damaged_bytes = 0;    ///< stream bytes that were found damaged or missing
 };
 
 /// Bytes are appended first and published as blocks later, without being moved in between: what
-/// stands behind the last block is the unfinished tail. Readers see published blocks only.
+/// stands behind the last block is the unfinished tail. Readers see published blocks only; with
+/// SyncMode::kAlways, a block is published when it is safe from a crash of the machine.
 ///
 /// Memory and tmpfs: retain_bytes, plus two segments (an eighth of it, 256 KiB to 4 MiB), plus
-/// what readers still hold of dropped segments (pinned_bytes). One thread.
+/// what readers still hold of dropped segments (pinned_bytes). Of a durable one: the segment
+/// that is written, and indexes that were read lately. One thread, and one of its own that
+/// syncs.
 class Journal {
  public:
+  /// A durable one goes on where the directory's ends. Throws Error if it holds anything else.
   explicit Journal(JournalOptions options);
+  /// A durable one stays, and is synced; any other is removed.
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -82,25 +103,48 @@ class Journal {
   void Append(ByteSpan bytes);
 
   /// Bytes appended and not yet published.
-  std::size_t unpublished() const { return static_cast<std::size_t>(end() - head_); }
+  std::size_t unpublished() const {
+    return static_cast<std::size_t>(end() - written_.position);
+  }
   /// Publishes up to the last record boundary. False if no record has ended.
   bool PublishFinished();
   /// Publishes everything, an unfinished record too.
   void PublishAll();
+  /// Waits until all of it is published, also with SyncMode::kAlways.
+  void Settle();
+
+  /// Of a durable one: readable when Synced has to be called. -1: never.
+  int sync_fd() const { return syncer_ ? syncer_->waker().fd() : -1; }
+  /// Publishes what has become safe, and warns of a disk that fails.
+  void Synced();
 
   // ---- read ----
 
-  SessionId session() const { return options_.session; }
+  SessionId session() const { return label_.session; }
+  /// Sessions that this one goes on with.
+  const std::vector<PastSession>& past_sessions() const { return label_.past; }
+  /// Other processes on this machine may read the files, from `label().from` on.
+  bool attachable() const {
+    return !options_.directory.empty() &&
+           (!options_.durable || options_.durable->sync != SyncMode::kAlways);
+  }
   RecordFormat records_format() const { return options_.records; }
-  Position tail() const { return segments_.empty() ? head_ : segments_.front()->begin(); }
-  Position head() const { return head_; }
-  std::uint64_t records() const { return records_; }  ///< that ended before head()
-  std::int64_t last_time_ns() const { return last_time_ns_; }
+  Position tail() const {
+    return segments_.empty() ? published_.position
+                             : std::min(segments_.front()->begin(), published_.position);
+  }
+  Position head() const { return published_.position; }
+  std::uint64_t records() const { return published_.records; }  ///< that ended before head()
+  std::int64_t last_time_ns() const { return published_.time_ns; }
 
   /// The bytes from `at` on as one block: at most `max` and 256 KiB, possibly cut elsewhere
   /// than when they were published; neighbours published within 10 ms are joined. Nothing if
-  /// `at` is not in [tail(), head()).
+  /// `at` is not in [tail(), head()), or what stands there is damaged: NextSound says where it
+  /// goes on. A block that was published with more than 256 KiB is not cut if it fits `max`.
   std::optional<Block> Read(Position at, std::size_t max) const;
+  /// The first position from `at` on that can be read, as far as is known; head() if there is
+  /// none.
+  Position NextSound(Position at) const;
 
   /// The bytes from `at` on to the end of its segment, at most `max`, as they can be written or
   /// spliced without a look at them. Nothing if `at` is not in [tail(), head()).
@@ -129,28 +173,45 @@ class Journal {
   const std::string& directory() const { return options_.directory; }
 
  private:
-  Position end() const { return segments_.empty() ? head_ : segments_.back()->end(); }
+  Position end() const { return last_ ? last_->end() : written_.position; }
+  void Recover();
+  void WriteLabel(std::optional<Position> closed);
+  void SealLast();
   Segment& Writable();
   void NewSegment(bool in_memory);
-  bool DropOldest();
+  bool DropOldest(bool now = false);
   bool DropOldestFile();
   void Retain();
   void NoteNoSpace(int error);
   void OnNoSpace(int error);
   void AddBlock(const BlockHeader& header);
   void Publish(std::size_t length);
+  void Announce(const Block& block);
   std::size_t SegmentOf(Position position) const;
-  Block WholeOrPart(const std::shared_ptr<Segment>& segment, std::size_t block, Position at,
-                    std::size_t max) const;
+  std::optional<Block> WholeOrPart(AnySegment& segment, Position at, std::size_t max) const;
+  AnySegment& Use(std::size_t i) const;
+  void OnDamage(Position from, Position to);
+
+  /// Where the stream stands behind a block.
+  struct Stand {
+    Position position = 0;
+    std::uint64_t records = 0;
+    std::int64_t time_ns = 0;
+    bool at_boundary = true;  // of records
+  };
 
   const JournalOptions options_;
   const Segment::Size segment_size_;
-  std::deque<std::shared_ptr<Segment>> segments_;
-  Position head_ = 0;
-  std::uint64_t records_ = 0;
-  bool at_boundary_ = true;  // head_ is at a record boundary
+  JournalLabel label_;
+  std::deque<std::shared_ptr<AnySegment>> segments_;
+  std::shared_ptr<Segment> last_;  // of segments_, if it is appended to
+  Stand written_;                  // behind the last block
+  Stand published_;                // behind the last one that readers may see
+  std::deque<Block> unsafe_;       // between the two
+  std::unique_ptr<Syncer> syncer_;
+  std::uint64_t sync_errors_ = 0;              // that were said
+  mutable std::deque<StoredSegment*> loaded_;  // whose index is in memory, oldest first
   std::size_t scanned_ = 0;  // of the unpublished bytes: known to hold no delimiter
-  std::int64_t last_time_ns_ = 0;
   std::int64_t segment_started_ns_ = 0;
   std::uint64_t cost_ = 0;  // of all segments but the last
   Position keep_from_ = UINT64_MAX;

@@ -1,8 +1,10 @@
 #include "journal/layout.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <sstream>
+#include <utility>
 
 #include "base/text.h"
 #include "os/file.h"
@@ -14,8 +16,33 @@ namespace {
 constexpr std::size_t kDigits = 20;
 constexpr const char* kLabelName = "/journal";
 constexpr const char* kMagic = "pipedup journal 1";
-constexpr std::size_t kMaxLabelBytes = 256;
+constexpr std::size_t kMaxLabelBytes = 4096;
 constexpr std::size_t kMaxSegmentBytes = std::size_t{1} << 40;
+
+constexpr std::array kFormats = {std::pair{RecordFormat::kLines, "lines"},
+                                 std::pair{RecordFormat::kNul, "nul"},
+                                 std::pair{RecordFormat::kRaw, "raw"}};
+constexpr std::array kSyncModes = {std::pair{SyncMode::kNever, "never"},
+                                   std::pair{SyncMode::kInterval, "interval"},
+                                   std::pair{SyncMode::kAlways, "always"}};
+
+template <typename Words, typename Enum>
+const char* WordFor(const Words& words, Enum value) {
+  return std::ranges::find(words, value, [](const auto& word) { return word.first; })->second;
+}
+
+template <typename Words>
+auto ValueOf(const Words& words, std::string_view text) {
+  const auto found = std::ranges::find_if(
+      words, [text](const auto& word) { return std::string_view(word.second) == text; });
+  return found == words.end() ? std::nullopt : std::optional(found->first);
+}
+
+template <typename Value, typename Target>
+bool Set(const std::optional<Value>& value, Target* to) {
+  if (value) *to = *value;
+  return value.has_value();
+}
 
 template <typename Integer>
 std::optional<Integer> Number(std::string_view text, int base) {
@@ -39,20 +66,69 @@ std::optional<Position> SegmentBegin(const std::string& name, const std::string&
   return Number<Position>(std::string_view(name).substr(0, kDigits), 10);
 }
 
+// ---- the label ----
+
+std::string EncodeLabel(const JournalLabel& label) {
+  std::string text = std::string(kMagic) + "\nsession " + Hex(label.session) + "\nsegment " +
+                     std::to_string(label.segment_bytes) + "\n";
+  if (!label.durable) return text;
+  text += "from " + std::to_string(label.from) + "\nstream " + label.stream + "\nrecords " +
+          WordFor(kFormats, label.records) + "\nboot " + label.boot + "\nsync " +
+          WordFor(kSyncModes, label.sync) + "\n";
+  if (label.closed) text += "closed " + std::to_string(*label.closed) + "\n";
+  for (const PastSession& past : label.past) {
+    text += "past " + Hex(past.session) + " " + std::to_string(past.end) + "\n";
+  }
+  return text;
+}
+
+std::optional<JournalLabel> ParseLabel(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  if (!std::getline(lines, line) || line != kMagic) return std::nullopt;
+  JournalLabel label;
+  while (std::getline(lines, line)) {
+    const std::size_t space = std::min(line.find(' '), line.size());
+    const std::string key = line.substr(0, space);
+    const std::string_view value =
+        std::string_view(line).substr(std::min(space + 1, line.size()));
+    bool sound = true;
+    if (key == "session") {
+      sound = Set(Number<SessionId>(value, 16), &label.session);
+    } else if (key == "segment") {
+      sound = Set(Number<std::size_t>(value, 10), &label.segment_bytes);
+    } else if (key == "from") {
+      sound = Set(Number<Position>(value, 10), &label.from);
+    } else if (key == "stream") {
+      label.stream = value;
+      label.durable = true;
+    } else if (key == "records") {
+      sound = Set(ValueOf(kFormats, value), &label.records);
+    } else if (key == "boot") {
+      label.boot = value;
+    } else if (key == "sync") {
+      sound = Set(ValueOf(kSyncModes, value), &label.sync);
+    } else if (key == "closed") {
+      sound = Set(Number<Position>(value, 10), &label.closed);
+    } else if (key == "past") {
+      const std::size_t gap = std::min(value.find(' '), value.size());
+      PastSession past;
+      sound =
+          Set(Number<SessionId>(value.substr(0, gap), 16), &past.session) &&
+          Set(Number<Position>(value.substr(std::min(gap + 1, value.size())), 10), &past.end);
+      label.past.push_back(past);
+    }
+    if (!sound) return std::nullopt;
+  }
+  const bool sized = label.segment_bytes > 0 && label.segment_bytes <= kMaxSegmentBytes;
+  if (label.session == 0 || !sized || label.past.size() > kMostPast) return std::nullopt;
+  return label;
+}
+
 bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
                        std::string* why) {
-  const std::string path = directory + kLabelName;
-  const std::string text = std::string(kMagic) + "\nsession " + Hex(label.session) +
-                           "\nsegment " + std::to_string(label.segment_bytes) + "\n";
-  int error = 0;
-  const UniqueFd fd = CreateFile(path, &error, readers);
-  if (fd) {
-    const IoResult result = WriteAt(fd.get(), AsBytes(text), 0);
-    if (result.status == IoStatus::kOk) return true;
-    error = result.error;
-  }
-  *why = path + ": " + ErrnoText(error);
-  return false;
+  const bool durable = label.durable && label.sync != SyncMode::kNever;
+  return ReplaceFile(directory + kLabelName, EncodeLabel(label), readers, durable, why);
 }
 
 void RemoveJournalLabel(const std::string& directory) {
@@ -69,24 +145,9 @@ std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::
   }
   std::array<std::byte, kMaxLabelBytes> content;
   const std::size_t length = ReadAt(fd.get(), content, 0);
-  std::istringstream lines(std::string(AsText(ByteSpan(content).first(length))));
-  std::string magic;
-  std::string session;
-  std::string segment;
-  std::getline(lines, magic);
-  std::getline(lines, session);
-  std::getline(lines, segment);
-  const std::string kSession = "session ";
-  const std::string kSegment = "segment ";
-  if (magic == kMagic && session.starts_with(kSession) && segment.starts_with(kSegment)) {
-    const auto id = Number<SessionId>(std::string_view(session).substr(kSession.size()), 16);
-    const auto bytes =
-        Number<std::size_t>(std::string_view(segment).substr(kSegment.size()), 10);
-    if (id && bytes && *bytes > 0 && *bytes <= kMaxSegmentBytes)
-      return JournalLabel{*id, *bytes};
-  }
-  *why = path + ": not the label of a journal that this version knows";
-  return std::nullopt;
+  std::optional<JournalLabel> label = ParseLabel(AsText(ByteSpan(content).first(length)));
+  if (!label) *why = path + ": not the label of a journal that this version knows";
+  return label;
 }
 
 }  // namespace pipedup

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "os/file.h"
 #include "pipedup/types.h"
@@ -18,17 +21,48 @@ std::optional<Position> SegmentBegin(const std::string& name, const std::string&
 inline constexpr const char* kLogSuffix = ".log";    ///< stream bytes and nothing else
 inline constexpr const char* kIndexSuffix = ".idx";  ///< a block header of 64 bytes each
 
-/// The file `journal` says to readers in other processes whose bytes these are:
+/// A session whose positions go on in another one: what it published from `end` on was lost
+/// with the machine.
+struct PastSession {
+  SessionId session = 0;
+  Position end = 0;
+};
+
+/// How soon what is appended is safe from a crash of the machine.
+enum class SyncMode : std::uint8_t { kNever, kInterval, kAlways };
+
+/// The file `journal` says whose bytes these are, to readers in other processes and to the next
+/// process that goes on with them:
 ///
 ///     pipedup journal 1
 ///     session 1f2e3d4c5b6a7988
 ///     segment 4194304
+///
+/// and, on disk, also `from`, `stream`, `records`, `boot`, `sync`, `closed` and `past` lines.
+/// Unknown lines are for later versions.
 struct JournalLabel {
   SessionId session = 0;
   std::size_t segment_bytes = 0;  ///< the most that one .log holds
+  /// What stands before it was written by earlier processes: only the publisher, which looks at
+  /// the checksums, reads that.
+  Position from = 0;
+  // Of a journal on disk.
+  bool durable = false;
+  std::string stream = {};
+  RecordFormat records = RecordFormat::kLines;
+  std::string boot = {};  ///< of the machine that the last process wrote on
+  SyncMode sync = SyncMode::kNever;
+  std::optional<Position> closed = {};  ///< the head at a clean end
+  std::vector<PastSession> past = {};   ///< oldest first, at most kMostPast
 };
+inline constexpr std::size_t kMostPast = 16;
 
-/// False, with `*why`, if it could not be written.
+std::string EncodeLabel(const JournalLabel& label);
+/// Nothing if it is no label that this version knows.
+std::optional<JournalLabel> ParseLabel(std::string_view text);
+
+/// False, with `*why`, if it could not be written. A durable one takes the old one's place at
+/// once, or not at all.
 bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
                        std::string* why);
 void RemoveJournalLabel(const std::string& directory);

@@ -62,7 +62,7 @@ IoResult Segment::AddBlock(const BlockHeader& header) {
   const EncodedHeader encoded = EncodeHeader(header);
   const std::size_t offset = blocks_ * kHeaderBytes;
   IoResult result{IoStatus::kOk, kHeaderBytes, 0};
-  if (index_fd_) {
+  if (index_fd_ && !index_lost_) {
     result = WriteAt(index_fd_.get(), encoded, offset);
   } else {
     std::memcpy(index_.writable() + offset, encoded.data(), encoded.size());
@@ -71,8 +71,9 @@ IoResult Segment::AddBlock(const BlockHeader& header) {
   return result;
 }
 
-void Segment::Seal(bool keep_file) {
-  if (!keep_file) log_fd_.Reset();
+void Segment::Seal(bool keep_files) {
+  if (keep_files) return;
+  log_fd_.Reset();
   index_fd_.Reset();
 }
 
@@ -80,7 +81,7 @@ void Segment::MoveIndexToMemory() {
   Mapping memory = Mapping::OfMemory(size_.blocks * kHeaderBytes);
   if (blocks_ > 0) std::memcpy(memory.writable(), index_.data(), blocks_ * kHeaderBytes);
   index_ = std::move(memory);
-  index_fd_.Reset();
+  index_lost_ = true;
 }
 
 BlockHeader Segment::block(std::size_t i) const {
@@ -88,27 +89,29 @@ BlockHeader Segment::block(std::size_t i) const {
   return parsed.header.value();  // written by this process into memory that nobody else writes
 }
 
-std::size_t Segment::FindBlock(Position position) const {
-  std::size_t low = 0;
-  std::size_t high = blocks_;
-  while (high - low > 1) {
-    const std::size_t middle = low + (high - low) / 2;
-    (block(middle).position <= position ? low : high) = middle;
-  }
-  return low;
+ByteSpan Segment::View(Position from, std::size_t count) const {
+  return {log_.data() + (from - begin()), count};
 }
 
-ByteSpan Segment::Bytes(Position from, std::size_t count) const {
-  return {log_.data() + (from - begin_), count};
+SharedBytes Segment::Bytes(Position from, std::size_t count) {
+  return {shared_from_this(), View(from, count)};
 }
 
 void Segment::Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) {
-  if (!log_path_.empty()) {
+  if (in_file()) {
     RemoveFile(log_path_);
     RemoveFile(index_path_);
   }
   pinned->fetch_add(cost(), std::memory_order_relaxed);
   pinned_ = std::move(pinned);
+}
+
+int Segment::SyncLog() const {
+  return log_fd_ ? SyncFile(log_fd_.get()) : 0;
+}
+
+int Segment::SyncIndex() const {
+  return index_fd_ ? SyncFile(index_fd_.get()) : 0;
 }
 
 }  // namespace pipedup

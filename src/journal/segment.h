@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "journal/any_segment.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/io.h"
@@ -25,7 +26,7 @@ namespace pipedup {
 ///
 /// Threads: one thread appends and looks up; any thread may read bytes that were appended
 /// before it was given the segment, and may be the one that lets go of it last.
-class Segment {
+class Segment final : public AnySegment, public std::enable_shared_from_this<Segment> {
  public:
   struct Size {
     std::size_t data_bytes;  ///< at most this many stream bytes
@@ -37,17 +38,15 @@ class Segment {
   static std::shared_ptr<Segment> InFile(const std::string& directory, Position begin,
                                          Size size, Readers readers, int* error);
   static std::shared_ptr<Segment> InMemory(Position begin, Size size);
-  ~Segment();
-  Segment(const Segment&) = delete;
-  Segment& operator=(const Segment&) = delete;
+  ~Segment() override;
 
-  Position begin() const { return begin_; }
   /// Position after the last byte that was appended, in a block or not.
-  Position end() const { return begin_ + used_; }
+  Position end() const override { return begin() + used_; }
   std::size_t room() const { return size_.data_bytes - used_; }
-  bool in_file() const { return !log_path_.empty(); }
-  /// Bytes of memory or disk that it takes: stream bytes and index.
-  std::size_t cost() const { return used_ + blocks_ * kHeaderBytes; }
+  bool in_file() const override { return !log_path_.empty(); }
+  /// All of it is in files: another process would find every block.
+  bool complete_in_files() const { return in_file() && !index_lost_; }
+  std::uint64_t cost() const override { return used_ + blocks_ * kHeaderBytes; }
 
   /// Moves what the pipe `fd` holds, at most `max` and room(). For a segment in a file.
   IoResult SpliceFrom(int fd, std::size_t max);
@@ -60,38 +59,39 @@ class Segment {
   /// make room, and try again.
   IoResult AddBlock(const BlockHeader& header);
   /// Nothing more is appended: its descriptors are closed, its bytes stay readable. With
-  /// `keep_file` the one that bytes can be spliced from stays open.
-  void Seal(bool keep_file);
+  /// `keep_files` they stay open, for splicing and for syncing.
+  void Seal(bool keep_files);
   /// From here on the index grows in private memory.
   void MoveIndexToMemory();
 
-  std::size_t blocks() const { return blocks_; }
-  /// Entry `i`, which must exist.
-  BlockHeader block(std::size_t i) const;
-  /// The block that holds `position`, which must lie in a block of this segment.
-  std::size_t FindBlock(Position position) const;
+  std::size_t blocks() const override { return blocks_; }
+  BlockHeader block(std::size_t i) const override;
+  SharedBytes Bytes(Position from, std::size_t count) override;
 
   /// Bytes of [from, from + count), which must have been appended. Good while the segment
   /// lives.
-  ByteSpan Bytes(Position from, std::size_t count) const;
+  ByteSpan View(Position from, std::size_t count) const;
   /// The file that holds them, at from - begin(); -1 if there is none, or Seal closed it.
   int file() const { return log_fd_.get(); }
 
-  /// Removes the files. Bytes stay readable until the last holder lets go; until then their
-  /// cost is part of `*pinned`.
-  void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned);
+  void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) override;
+
+  /// Waits until the file of the stream bytes, and the index, would survive a crash of the
+  /// machine. 0, or an errno. Any thread, one at a time, beside the one that appends.
+  int SyncLog() const;
+  int SyncIndex() const;
 
  private:
-  Segment(Position begin, Size size) : begin_(begin), size_(size) {}
+  Segment(Position begin, Size size) : AnySegment(begin), size_(size) {}
 
-  const Position begin_;
   const Size size_;
   std::size_t used_ = 0;
   std::size_t blocks_ = 0;
   std::string log_path_;
   std::string index_path_;
   UniqueFd log_fd_;
-  UniqueFd index_fd_;  // none: the index is in memory
+  UniqueFd index_fd_;
+  bool index_lost_ = false;  // it is in memory: it could not be written
   Mapping log_;
   Mapping index_;
   std::shared_ptr<std::atomic<std::uint64_t>> pinned_;

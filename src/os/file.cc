@@ -7,8 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -56,6 +59,12 @@ UniqueFd CreateFile(const std::string& path, int* error, Readers readers) {
 UniqueFd OpenForReading(const std::string& path, int* error) {
   // O_NONBLOCK: a named pipe in the place of a file must not stop anybody.
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  *error = fd ? 0 : errno;
+  return fd;
+}
+
+UniqueFd OpenToAppend(const std::string& path, int* error) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   *error = fd ? 0 : errno;
   return fd;
 }
@@ -111,6 +120,48 @@ int SeekToEnd(int fd) {
   return ::lseek(fd, 0, SEEK_END) >= 0 ? 0 : errno;
 }
 
+std::optional<std::uint64_t> FileBytes(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+int TruncateFile(const std::string& path, std::uint64_t bytes) {
+  return ::truncate(path.c_str(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+}
+
+int SyncFile(int fd) {
+  while (::fsync(fd) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+int SyncDirectory(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return fd ? SyncFile(fd.get()) : errno;
+}
+
+bool ReplaceFile(const std::string& path, const std::string& text, Readers readers,
+                 bool durable, std::string* why) {
+  const std::string temporary = path + ".new";
+  ::unlink(temporary.c_str());  // of a process that was killed meanwhile
+  int error = 0;
+  UniqueFd fd = CreateFile(temporary, &error, readers);
+  if (fd) {
+    error = WriteAt(fd.get(), AsBytes(text), 0).error;
+    if (error == 0 && durable) error = SyncFile(fd.get());
+    if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+    if (error != 0) ::unlink(temporary.c_str());
+  }
+  if (error == 0 && durable) {
+    const std::size_t slash = path.rfind('/');
+    error = SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+  }
+  if (error != 0) *why = path + ": " + ErrnoText(error);
+  return error == 0;
+}
+
 bool RemoveFile(const std::string& path) {
   return ::unlink(path.c_str()) == 0;
 }
@@ -163,6 +214,29 @@ bool MakeGroupDirectory(const std::string& path, std::uint32_t group, std::strin
   return true;
 }
 
+bool MakeNamedDirectory(const std::string& path, std::optional<std::uint32_t> group,
+                        std::string* why) {
+  const bool made = ::mkdir(path.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) {
+    *why = path + ": " + ErrnoText(errno);
+    return false;
+  }
+  if (group) return MakeGroupDirectory(path, *group, why);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+  } else if (!S_ISDIR(info.st_mode)) {
+    *why = path + ": not a directory";
+  } else if (info.st_uid != ::geteuid() && ::geteuid() != 0) {
+    *why = path + ": belongs to another user";
+  } else if ((info.st_mode & 022) != 0) {
+    *why = path + ": other users may write to it (chmod 700 it)";
+  } else {
+    return true;
+  }
+  return false;
+}
+
 bool OthersMayEnter(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IXOTH) != 0;
@@ -171,6 +245,12 @@ bool OthersMayEnter(const std::string& path) {
 void RemoveDirectory(const std::string& path) {
   for (const std::string& name : ListDirectory(path)) RemoveFile(path + "/" + name);
   ::rmdir(path.c_str());
+}
+
+std::string CanonicalPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path canonical = std::filesystem::canonical(path, error);
+  return error ? path : canonical.string();
 }
 
 std::vector<std::string> ListDirectory(const std::string& path) {
@@ -193,7 +273,12 @@ std::optional<FileLock> FileLock::TryAcquire(const std::string& path, std::strin
       return std::nullopt;
     }
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      std::array<std::byte, 20> holder{};
+      const std::size_t length = ReadAt(fd.get(), holder, 0);
+      const std::string pid(AsText(ByteSpan(holder).first(length)));
+      const std::size_t digits = pid.find_first_not_of("0123456789");
       *why = path + ": held by another process";
+      if (digits != 0 && !pid.empty()) *why += " (pid " + pid.substr(0, digits) + ")";
       return std::nullopt;
     }
     // Whoever held it may have removed the file meanwhile: then this lock guards nothing.
@@ -201,6 +286,10 @@ std::optional<FileLock> FileLock::TryAcquire(const std::string& path, std::strin
     struct stat named {};
     if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 &&
         held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
+      // For people: if it cannot be written, the lock holds all the same.
+      if (::ftruncate(fd.get(), 0) == 0) {
+        (void)WriteAt(fd.get(), AsBytes(std::to_string(::getpid()) + "\n"), 0);
+      }
       return FileLock(std::move(fd));
     }
   }

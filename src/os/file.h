@@ -50,6 +50,10 @@ UniqueFd CreateFile(const std::string& path, int* error, Readers readers = Reade
 /// Opens `path` for reading. On failure no descriptor, and `*error` is the errno.
 UniqueFd OpenForReading(const std::string& path, int* error);
 
+/// Opens `path` (made with mode 0600 if need be) for writing; its content stays. On failure no
+/// descriptor, and `*error` is the errno.
+UniqueFd OpenToAppend(const std::string& path, int* error);
+
 /// Reads up to `into.size()` bytes of the file at `offset`: how many there were, 0 at its end
 /// or after an error.
 std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset);
@@ -66,6 +70,23 @@ UniqueFd OpenOrCreate(const std::string& path, int* error);
 
 /// Size of an open file; 0 if nobody can say.
 std::uint64_t FileBytes(int fd);
+/// Size of the plain file `path`; nothing if there is none.
+std::optional<std::uint64_t> FileBytes(const std::string& path);
+
+/// Cuts the file to its first `bytes` bytes. 0, or an errno.
+int TruncateFile(const std::string& path, std::uint64_t bytes);
+
+/// Waits until what was written to the file would survive a crash of the machine. 0, or an
+/// errno: then nobody knows what is there.
+int SyncFile(int fd);
+/// The same for the names in a directory: files that were made in it, or renamed.
+int SyncDirectory(const std::string& path);
+
+/// Makes `text` the whole content of `path` (mode 0600, or 0640), at once: whoever looks sees
+/// the old content or the new. With `durable` it survives a crash of the machine. False, with
+/// `*why`; the old content stays then.
+bool ReplaceFile(const std::string& path, const std::string& text, Readers readers,
+                 bool durable, std::string* why);
 
 /// Which regular file it is that is open, and how long.
 struct FileIdentity {
@@ -100,17 +121,26 @@ bool MakeGroupDirectory(const std::string& path, std::uint32_t group, std::strin
 /// Whether users and groups that do not own the directory may enter it.
 bool OthersMayEnter(const std::string& path);
 
+/// Makes the directory `path` with mode 0700 (2750 with a group, which may then read it) unless
+/// there is one. One that was there keeps its mode, but must not be open for others to write.
+/// False, with `*why`, if there is none afterwards, or it is another user's.
+bool MakeNamedDirectory(const std::string& path, std::optional<std::uint32_t> group,
+                        std::string* why);
+
 /// Removes a directory and the plain files in it. Best effort, never follows links.
 void RemoveDirectory(const std::string& path);
+
+/// `path` without links and dots, from the root on; as it is if nobody can say.
+std::string CanonicalPath(const std::string& path);
 
 /// The names in a directory, without "." and ".."; none if it cannot be read.
 std::vector<std::string> ListDirectory(const std::string& path);
 
 /// Holds `path` (created with mode 0600 if need be) locked against other processes until
-/// destroyed or the process dies.
+/// destroyed or the process dies. The file says which process that is.
 class FileLock {
  public:
-  /// Nothing if somebody else holds it, or it could not be opened: `*why` says which.
+  /// Nothing if somebody else holds it, or it could not be opened: `*why` says which, and who.
   static std::optional<FileLock> TryAcquire(const std::string& path, std::string* why);
 
  private:

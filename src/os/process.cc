@@ -11,7 +11,6 @@
 #include <array>
 #include <cstdlib>
 
-#include "base/checksum.h"
 #include "os/file.h"
 
 namespace pipedup {
@@ -45,10 +44,10 @@ std::uint32_t UserId() {
   return ::geteuid();
 }
 
-std::uint64_t BootId() {
+std::string BootId() {
   std::string why;
   const auto text = ReadTextFile("/proc/sys/kernel/random/boot_id", &why);
-  return text ? Checksum(AsBytes(*text)) : 0;
+  return text ? text->substr(0, text->find('\n')) : "";
 }
 
 std::optional<std::uint32_t> GroupId(const std::string& name) {

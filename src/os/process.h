@@ -20,8 +20,9 @@ void KeepFreedBlocksInHeap();
 std::string HostName();
 std::int64_t ProcessId();
 std::uint32_t UserId();
-/// Another number each time that the system is started; 0 where nobody can say.
-std::uint64_t BootId();
+/// Differs after every start of the machine; "" where nobody can say (it is taken for another
+/// one then). Source: /proc/sys/kernel/random/boot_id.
+std::string BootId();
 /// Nothing if there is no group of that name or number.
 std::optional<std::uint32_t> GroupId(const std::string& name);
 

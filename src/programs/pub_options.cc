@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/units.h"
 #include "os/process.h"
 
 namespace pipedup {
@@ -31,6 +32,22 @@ cli::Store AddEndpoint(std::vector<Endpoint>* to) {
   };
 }
 
+std::string SetSync(std::string_view text, PubOptions* to) {
+  to->sync = SyncMode::kInterval;
+  if (text == "never") {
+    to->sync = SyncMode::kNever;
+  } else if (text == "always") {
+    to->sync = SyncMode::kAlways;
+  } else {
+    const auto interval = ParseDuration(text);
+    if (!interval || *interval < 1ms || *interval > 1h) {
+      return cli::Quote(text) + " is not never, always, or a time from 1ms to 1h";
+    }
+    to->sync_interval = *interval;
+  }
+  return "";
+}
+
 std::vector<Option> StreamOptions(PubOptions* to) {
   return {
       {.name = "stream",
@@ -55,15 +72,30 @@ std::vector<Option> StreamOptions(PubOptions* to) {
       {.name = "retain",
        .value = "SIZE",
        .summary = "Keep this much for late and slow subscribers.",
-       .details =
-           "It is kept in memory. A subscriber that falls further behind loses data, and "
-           "is told which.",
+       .details = "In memory, or in --journal. A subscriber that falls further behind loses "
+                  "data, and is told which.",
        .target = cli::Size(&to->retain_bytes, kMiB, kTiB)},
       {.name = "retain-age",
        .value = "DURATION",
        .summary = "Keep nothing longer than this.",
        .target = cli::Time(&to->retain_age, 0ns, 365 * kDay),
        .shown_default = "0s, no limit"},
+      {.name = "journal",
+       .value = "DIRECTORY",
+       .summary = "Keep it on disk: a restart goes on with the same stream.",
+       .details = "After a restart, or a crash, the same session goes on at the next position, "
+                  "and subscribers notice a pause. One publisher at a time.",
+       .target = cli::Text(&to->journal,
+                           [](std::string_view text) -> std::string {
+                             return text.empty() ? "a directory is needed" : "";
+                           }),
+       .shown_default = "in memory, gone at the end"},
+      {.name = "fsync",
+       .value = "never|DURATION|always",
+       .summary = "With --journal: when it is made safe from a crash of the machine.",
+       .details = "A process that is killed loses nothing in any case. always: a block is "
+                  "published when it is safe.",
+       .target = cli::Custom([to](std::string_view text) { return SetSync(text, to); }, "1s")},
       {.name = "journal-group",
        .value = "GROUP",
        .summary = "Let subscribers of this group read the journal itself.",
@@ -152,6 +184,8 @@ std::string Complete(PubOptions* options) {
            "bind to 127.0.0.1 or ipc:///PATH and use a tunnel, or give --insecure to let "
            "anyone who can connect read the stream";
   }
+  while (options->journal.size() > 1 && options->journal.back() == '/')
+    options->journal.pop_back();
   if (options->wait_subs > options->max_subs) {
     return "--wait-subs: " + std::to_string(options->wait_subs) +
            " subscribers cannot join with --max-subs " + std::to_string(options->max_subs);

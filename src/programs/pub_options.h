@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/endpoint.h"
+#include "journal/layout.h"
 #include "pipedup/command_line.h"
 #include "pipedup/types.h"
 
@@ -29,6 +30,9 @@ struct PubOptions {
   std::uint64_t max_subs = 1000;
   bool tee = false;
   bool checksum = true;
+  std::string journal;                  ///< directory on disk; empty: in memory
+  SyncMode sync = SyncMode::kInterval;  ///< of a journal on disk
+  std::chrono::nanoseconds sync_interval = std::chrono::seconds(1);
   std::optional<std::uint32_t> journal_group;  ///< may read the journal's files
   bool progress = false;
   std::vector<std::string> producer;  ///< argv; empty: stdin

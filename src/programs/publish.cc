@@ -27,6 +27,7 @@ PublisherOptions MakePublisherOptions(const PubOptions& options) {
   made.retain_bytes = options.retain_bytes;
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
+  if (!options.journal.empty()) made.member_file = options.journal + "/members";
   return made;
 }
 
@@ -39,6 +40,9 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter)
       journal_(MakeJournalOptions()),
       publisher_(context_, loop_, journal_, MakePublisherOptions(options), *this) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
+  if (journal_.sync_fd() >= 0) {
+    loop_.OnReadable(journal_.sync_fd(), [this] { journal_.Synced(); });
+  }
   SayStart();
   if (options_.tee) OpenTee();
   OpenInput();
@@ -56,6 +60,13 @@ JournalOptions PublishRun::MakeJournalOptions() {
   made.checksum = options_.checksum;
   made.wall_clock = WallNow;
   made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
+  if (!options_.journal.empty()) {
+    directory_.emplace(JournalDirectory::OnDisk(options_.journal, options_.journal_group));
+    made.directory = directory_->path();
+    made.durable = JournalOptions::Durable{options_.stream, options_.sync,
+                                           options_.sync_interval, BootId()};
+    return made;
+  }
   if (auto directory = JournalDirectory::Create(RuntimeDirectories(),
                                                 options_.stream + "-" + Hex(made.session),
                                                 made.warn, options_.journal_group)) {
@@ -162,6 +173,16 @@ void PublishRun::OnInputEnd(int error) {
 
 void PublishRun::EndWhenInputIsOver() {
   if (!input_ended_ || (producer_ && !producer_ended_)) return;
+  journal_.Settle();
+  if ((signal_ != 0 || told_to_stop_) && !options_.journal.empty()) {
+    // The publisher is stopped, the stream is not: it goes on when the next one is started.
+    reporter_.Info("stopped", "stopped by a signal; the stream goes on from '" +
+                                  options_.journal + "' when a publisher is started again");
+    publisher_.Leave();
+    finished_ = true;
+    StopWhenDone();
+    return;
+  }
   std::uint32_t status = kUnknownExitStatus;
   if (producer_) {
     status = static_cast<std::uint32_t>(producer_status_);
@@ -191,6 +212,8 @@ void PublishRun::OnSignals() {
     }
     if (producer_ && !producer_ended_) {
       if (!signal.from_terminal) SendSignal(*producer_, signal.number);
+      told_to_stop_ = told_to_stop_ || signal.number == SIGTERM || signal.number == SIGINT ||
+                      signal.number == SIGQUIT;
       continue;  // it decides when it ends, and so does the stream
     }
     if (signal.number == SIGUSR1 || signal.number == SIGUSR2) continue;

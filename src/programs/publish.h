@@ -78,8 +78,9 @@ class PublishRun final : private PublisherEvents {
   bool finished_ = false;
   int producer_status_ = 0;
   int signal_ = 0;
-  int status_ = 0;      // of what went wrong here
-  Position shown_ = 0;  // --progress
+  bool told_to_stop_ = false;  // the producer was, by a signal that was passed on
+  int status_ = 0;             // of what went wrong here
+  Position shown_ = 0;         // --progress
   TimePoint started_{};
 };
 

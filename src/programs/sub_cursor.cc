@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/checksum.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "os/file.h"
@@ -24,6 +25,10 @@ std::optional<OutputFile> FindOutputFile(const SubscriberOptions& options) {
 
 bool HasLabels(const SubscriberOptions& options) {
   return options.prefix || options.timestamps;
+}
+
+std::uint64_t Boot() {
+  return Checksum(AsBytes(BootId()));
 }
 
 std::string Named(const SubscriberOptions& options) {
@@ -61,7 +66,7 @@ SubCursor::SubCursor(const SubscriberOptions& options, Reporter& reporter)
 
 void SubCursor::Resume() {
   std::optional<OutputFile> output = FindOutputFile(options_);
-  ResumePlan plan = PlanResume(cursor_, output, BootId());
+  ResumePlan plan = PlanResume(cursor_, output, Boot());
   if (plan.repeated_to && options_.exec.size() > 1)
     plan.why = "consumers had not taken as much as others";
   if (output) {
@@ -71,7 +76,7 @@ void SubCursor::Resume() {
     if (error != 0) throw Error("the output: " + ErrnoText(error));
     output = FindOutputFile(options_);
   }
-  cursor_.boot = BootId();
+  cursor_.boot = Boot();
   cursor_.position = plan.position;
   cursor_.ended = cursor_.ended && plan.why.empty();
   cursor_.write.reset();

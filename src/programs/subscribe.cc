@@ -168,6 +168,23 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     }
   }
 
+  void OnSessionContinues(const control::Welcome& now, SessionId old,
+                          Position position) override {
+    ended_ = false;
+    if (old == now.session) {
+      reporter_.Info("continues", "the stream goes on at position " + std::to_string(position),
+                     {{"session", Hex(old)}, {"position", position}});
+      return;
+    }
+    continued_ = {old, position};
+    if (cursor_) cursor_->OnBegin(now, position);
+    reporter_.Warn(
+        "continues",
+        "the publisher's machine was started anew: session " + Hex(old) + " goes on as " +
+            Hex(now.session) + " at position " + std::to_string(position),
+        {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
+  }
+
   void OnMode(control::Mode mode) override {
     reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)));
   }
@@ -358,6 +375,9 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     if (!machine().began()) return machine().located() ? machine().position() : 0;
     if (output_->drained()) return end_override_.value_or(machine().position());
     const Output::Mark mark = output_->mark();
+    if (mark.session == continued_.session && mark.session != machine().session()) {
+      return std::min(mark.position, continued_.position);
+    }
     return mark.session != machine().session() ? begin_ : std::max(mark.position, begin_);
   }
 
@@ -441,6 +461,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   Position begin_;
   bool resuming_;                         // at a cursor whose session may be gone
   bool first_ = false;                    // the next bytes are the first behind a cursor
+  Output::Mark continued_;                // where the session before this one became this one
   std::optional<Position> end_override_;  // it ended before what had been received
   std::uint64_t received_ = 0;
   std::uint64_t records_ = 0;

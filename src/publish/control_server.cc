@@ -132,7 +132,9 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   if (is_new) {
     member.position = journal_.head();
     member.progressed = loop_.now();
-    member.replay = std::make_shared<Outstanding>(waker_, replays_);
+    Prepare(member);
+    events_.OnJoined(member);
+  } else if (std::exchange(member.restored, false)) {
     events_.OnJoined(member);
   }
   control::Welcome welcome;
@@ -145,6 +147,9 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   welcome.started_ns = options_.started_ns;
   welcome.now_ns = WallNow();
   welcome.ended = broadcaster_.ended();
+  for (const PastSession& past : journal_.past_sessions()) {
+    welcome.past.push_back({past.session, past.end});
+  }
   welcome.heartbeat_ms = options_.heartbeat_ms;
   welcome.window = member.Counts() ? options_.window : 0;
   Reply(route, welcome);
@@ -270,11 +275,7 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
     PendingRead& pending = member.reads.front();
     if (!pending.started && !Start(member, pending)) continue;
     if (pending.next < journal_.tail()) {
-      control::Done done;
-      done.request = pending.read.request;
-      done.outcome = control::Done::Outcome::kGone;
-      done.next = pending.next;
-      if (!Finish(member, done)) return true;
+      if (!FinishGone(member, pending, journal_.tail(), "")) return true;
       continue;
     }
     if (pending.left == 0 || pending.next >= journal_.head()) {
@@ -298,6 +299,11 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
     }
     const std::optional<Block> block =
         journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
+    if (!block) {
+      const Position goes_on = journal_.NextSound(pending.next);
+      if (!FinishGone(member, pending, goes_on, "damaged in the journal")) return true;
+      continue;
+    }
     const SendStatus status = SendBlock(member, *block);
     if (status == SendStatus::kUnreachable) return false;
     if (status == SendStatus::kFull) {
@@ -350,6 +356,17 @@ SendStatus ControlServer::SendBlock(const Member& member, const Block& block) {
   return control_->SendShared(block.payload, member.replay, Frame::kLast);
 }
 
+bool ControlServer::FinishGone(Member& member, const PendingRead& pending, Position goes_on,
+                               const char* reason) {
+  control::Done done;
+  done.request = pending.read.request;
+  done.outcome = control::Done::Outcome::kGone;
+  done.next = pending.next;
+  done.tail = goes_on;
+  done.reason = reason;
+  return Finish(member, done);
+}
+
 // Answers the member's oldest read. False: its queue is full, and the answer is tried again; a
 // member whose connection is gone is found out by what is sent to it next.
 bool ControlServer::Finish(Member& member, const control::Done& done) {
@@ -363,7 +380,7 @@ bool ControlServer::Finish(Member& member, const control::Done& done) {
 
 control::Done ControlServer::Stamped(control::Done done) const {
   done.session = journal_.session();
-  done.tail = journal_.tail();
+  done.tail = std::max(done.tail, journal_.tail());
   done.head = journal_.head();
   done.ended = broadcaster_.ended();
   return done;
@@ -381,6 +398,10 @@ SendStatus ControlServer::Reply(const std::string& route, const control::Message
 }
 
 // ---- members ----
+
+void ControlServer::Prepare(Member& member) {
+  member.replay = std::make_shared<Outstanding>(waker_, replays_);
+}
 
 void ControlServer::RemoveMember(const std::string& id, bool vanished) {
   Member* member = members_.FindById(id);

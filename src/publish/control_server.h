@@ -61,6 +61,8 @@ class ControlServer {
   void Attach(Socket& control);
   void Detach();
 
+  /// Gives a member that is not there yet what it needs to be served.
+  void Prepare(Member& member);
   /// Removes members that were silent for 10 s; those that the producer may be made to wait
   /// for, only after `patience` if that is longer.
   void DropSilent(Duration patience);
@@ -87,6 +89,8 @@ class ControlServer {
   bool Start(Member& member, PendingRead& pending);
   SendStatus SendBlock(const Member& member, const Block& block);
   SendStatus Reply(const std::string& route, const control::Message& message);
+  bool FinishGone(Member& member, const PendingRead& pending, Position goes_on,
+                  const char* reason);
   bool Finish(Member& member, const control::Done& done);
   control::Done Stamped(control::Done done) const;
   void ScheduleServe(Duration delay);

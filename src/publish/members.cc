@@ -1,5 +1,7 @@
 #include "publish/members.h"
 
+#include <utility>
+
 #include "base/text.h"
 
 namespace pipedup {
@@ -27,6 +29,11 @@ Member& Members::Join(const std::string& id, const std::string& route) {
   member.route = route;
   id_of_route_[route] = id;
   return member;
+}
+
+void Members::Restore(Member member) {
+  const std::string id = member.id;
+  by_id_.emplace(id, std::move(member));
 }
 
 void Members::Remove(const std::string& id) {

@@ -36,8 +36,9 @@ struct Member {
   bool confirmed_any =
       false;  ///< it has sent a status; until then `position` is the head it met
   std::uint64_t lost = 0;
-  bool let_go = false;  ///< stalled: not waited for until it has caught up
-  bool at_end = false;  ///< has confirmed the end of the stream
+  bool restored = false;  ///< of the publisher before this one, and not heard yet
+  bool let_go = false;    ///< stalled: not waited for until it has caught up
+  bool at_end = false;    ///< has confirmed the end of the stream
   TimePoint heard{};
   TimePoint progressed{};
   std::deque<PendingRead> reads;        ///< asked and not answered, oldest first
@@ -62,6 +63,8 @@ class Members {
   Member* FindById(const std::string& id);
   /// A new member, or the one with that id, reached through `route` from now on.
   Member& Join(const std::string& id, const std::string& route);
+  /// One that was a member of the publisher before this one, and has not been heard yet.
+  void Restore(Member member);
   void Remove(const std::string& id);
   /// All of them have to say hello again: their connections are gone.
   void ForgetRoutes();

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "os/file.h"
+#include "publish/member_file.h"
 
 namespace pipedup {
 namespace {
@@ -13,6 +15,7 @@ constexpr auto kHeartbeat = std::chrono::milliseconds(400);   // kept with somet
 constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member is joining
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
+constexpr std::size_t kFewMembers = 100;
 constexpr auto kRemakePause = std::chrono::seconds(1);
 constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;  // one stopped peer's queue does not
 constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
@@ -36,12 +39,13 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       listener_(context, options_.endpoints, kLiveQueueMessages),
       control_(loop, journal, broadcaster_, members_,
                {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow(),
-                journal.directory()},
+                journal.attachable() ? journal.directory() : ""},
                *this) {
   control_.Attach(listener_.control());
   control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
   heartbeat_ = loop_.Every(kHeartbeat, [this] { Heartbeat(); });
+  RestoreMembers();
 }
 
 Publisher::~Publisher() {
@@ -62,6 +66,7 @@ void Publisher::Heartbeat() {
   control_.DropSilent(options_.wait ? options_.stall_limit : Duration(0));
   journal_.DropExpired();
   if (ending_) control_.RepeatEnd();
+  SaveMembers();
   ApplyPolicy();
   GuardMemory();
 }
@@ -83,6 +88,7 @@ void Publisher::OnJoined(const Member& member) {
   welcome_until_ = loop_.now() + kWelcomeFor;
   if (welcome_heads_ == 0)
     welcome_heads_ = loop_.Every(kWelcomeHead, [this] { WelcomeHeads(); });
+  if (members_.size() < kFewMembers) SaveMembers();  // many are written with the heartbeat
   events_.OnJoined(member);
 }
 
@@ -183,6 +189,34 @@ void Publisher::End(std::uint32_t exit_status) {
   CheckFinished();
 }
 
+void Publisher::RestoreMembers() {
+  if (options_.member_file.empty()) return;
+  std::string why;
+  const std::optional<std::string> text = ReadTextFile(options_.member_file, &why);
+  if (!text) return;
+  pipedup::RestoreMembers(*text, journal_.tail(), journal_.head(), loop_.now(), &members_);
+  for (auto& [id, member] : members_.all()) control_.Prepare(member);
+  saved_members_ = *text;
+}
+
+// A little old is good enough: a member that stands further than it says loses nothing by it.
+void Publisher::SaveMembers() {
+  if (options_.member_file.empty() || finished_) return;
+  std::string text = EncodeMembers(members_);
+  if (text == saved_members_) return;
+  std::string why;
+  if (ReplaceFile(options_.member_file, text, Readers::kNobody, false, &why)) {
+    saved_members_ = std::move(text);
+  }
+}
+
+void Publisher::Leave() {
+  SaveMembers();
+  finished_ = true;
+  loop_.Cancel(linger_);
+  listener_.data().SetLinger(std::chrono::seconds(1));
+}
+
 void Publisher::CheckFinished() {
   if (!ending_ || finished_) return;
   for (const auto& [id, member] : members_.all()) {
@@ -194,6 +228,7 @@ void Publisher::CheckFinished() {
 void Publisher::FinishNow() {
   if (finished_) return;
   finished_ = true;
+  if (!options_.member_file.empty()) RemoveFile(options_.member_file);
   for (const auto& [id, member] : members_.all()) {
     if (!member.at_end && member.role != control::Role::kTop) {
       unconfirmed_.push_back(member.Label());
@@ -212,6 +247,8 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["dropped_bytes"] = journal.dropped_bytes;
   (*counters)["no_space"] = journal.no_space;
   (*counters)["memory_segments"] = journal.memory_segments;
+  (*counters)["sync_errors"] = journal.sync_errors;
+  (*counters)["damaged_bytes"] = journal.damaged_bytes;
   (*counters)["pinned_bytes"] = journal_.pinned_bytes();
   (*counters)["heads"] = broadcaster_.counters().heads;
   (*counters)["holds"] = policy_.counters().holds;

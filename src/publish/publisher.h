@@ -24,6 +24,8 @@ struct PublisherOptions {
   bool wait = false;                              ///< --slow wait
   std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< the window is a quarter of it
   Duration stall_limit = std::chrono::seconds(30);
+  /// Where members are kept for the next publisher of the same stream; empty: nowhere.
+  std::string member_file;
   Duration linger = std::chrono::seconds(30);
 };
 
@@ -58,6 +60,8 @@ class Publisher final : private ControlServerEvents {
   void End(std::uint32_t exit_status);
   /// Stops waiting for confirmations.
   void FinishNow();
+  /// Leaves without an end: the stream goes on in another process.
+  void Leave();
 
   const Members& members() const { return members_; }
   std::size_t ready() const;
@@ -75,6 +79,8 @@ class Publisher final : private ControlServerEvents {
   void RemakeData();
   void RemakeControl();
   void CheckFinished();
+  void RestoreMembers();
+  void SaveMembers();
   void AddCounters(std::map<std::string, std::uint64_t>* counters) const;
 
   EventLoop& loop_;
@@ -100,6 +106,7 @@ class Publisher final : private ControlServerEvents {
   bool finished_ = false;
   std::vector<std::string> unconfirmed_;
   std::uint64_t remakes_ = 0;
+  std::string saved_members_;  // as they stand in the file
 };
 
 }  // namespace pipedup

@@ -82,7 +82,14 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   if (state_ == State::kStopped) return;
   if (resuming_ && !Resume(welcome)) return;
   if (welcome.session == session_) {
-    if (state_ == State::kEnded) return;  // it lingers; the next session is waited for
+    if (state_ == State::kEnded) {
+      // It lingers, or that is an old answer of it; what comes next is waited for.
+      if (!options_.follow || welcome.ended || welcome.started_ns == welcome_.started_ns)
+        return;
+      Enter(State::kJoining);
+      actions_.SessionContinues(welcome, session_, position_);
+    }
+    if (!welcome.ended && options_.follow) end_.reset();
     known_head_ = std::max(known_head_, welcome.head);
     welcome_ = welcome;
     if (state_ == State::kJoining) EnterCatchUp();
@@ -91,7 +98,10 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   }
   if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
   if (!IsReadable(welcome)) return;
-  if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
+  const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
+  if (session_ != 0 && past != welcome.past.end() && !unresolved_) {
+    ContinueIn(welcome, past->end);
+  } else if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
     if (!options_.follow) {
       GiveUp("the publisher vanished");
       state_ = State::kStopped;
@@ -131,8 +141,11 @@ bool ModeMachine::IsReadable(const control::Welcome& welcome) {
 bool ModeMachine::Resume(const control::Welcome& welcome) {
   if (!IsReadable(welcome)) return false;
   resuming_ = false;
+  const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
   if (welcome.session == session_) {
     actions_.Begin(welcome, position_);
+  } else if (past != welcome.past.end()) {
+    actions_.Begin(welcome, std::min(position_, past->end));  // and ContinueIn says the rest
   } else {
     actions_.SessionChanged(welcome, session_);
     session_ = 0;
@@ -140,6 +153,32 @@ bool ModeMachine::Resume(const control::Welcome& welcome) {
     position_ = 0;
   }
   return true;
+}
+
+// The publisher's machine has crashed, and what it had not made safe is gone: the old session
+// up to `end` is the beginning of this one. Whoever has read further has read what nobody else
+// will.
+void ModeMachine::ContinueIn(const control::Welcome& welcome, Position end) {
+  const SessionId old = session_;
+  const Position stood = position_;
+  const bool begun = begun_;
+  const bool aligned = aligned_;
+  const bool known = records_known_ && stood <= end;
+  const std::uint64_t records = records_;
+  ClosePendingGap(nullptr);
+  if (begun_ && known_head_ > std::max(stood, end)) {
+    position_ = std::max(stood, end);
+    Lose(known_head_, "lost in a crash of the publisher's machine");
+    ClosePendingGap(nullptr);
+  }
+  LeaveLive();
+  StartSession(welcome);
+  position_ = std::min(stood, end);
+  begun_ = begun;
+  aligned_ = aligned;
+  records_known_ = known;
+  if (known) records_ = records;
+  actions_.SessionContinues(welcome, old, position_);
 }
 
 void ModeMachine::StartSession(const control::Welcome& welcome) {
@@ -343,7 +382,7 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (expected) {
     if (done.outcome == control::Done::Outcome::kGone) {
-      OnGone(done.tail);
+      OnGone(done);
     } else if (unresolved_) {
       // Nothing is there yet to be read from where it begins. Should that turn out to be inside
       // a record, the beginning moves to the next one.
@@ -361,8 +400,9 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   Ask(now);
 }
 
-// What was asked for is no longer kept: the oldest that is, is at `tail`.
-void ModeMachine::OnGone(Position tail) {
+// What was asked for is no longer kept, or damaged: it goes on at `tail`.
+void ModeMachine::OnGone(const control::Done& done) {
+  const Position tail = done.tail;
   ForgetAsked();
   if (unresolved_) {
     unresolved_.reset();
@@ -376,7 +416,8 @@ void ModeMachine::OnGone(Position tail) {
   }
   const bool have = !stash_.empty() && stash_.front().header.position <= tail;
   const Position to = have ? stash_.front().header.position : tail;
-  if (to > position_) Lose(to, kRetentionPassed);
+  const std::string reason = done.reason.empty() ? kRetentionPassed : Escape(done.reason);
+  if (to > position_) Lose(to, reason);
   if (have) TakeStash();
 }
 

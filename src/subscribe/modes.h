@@ -39,6 +39,10 @@ class ModeActions {
   virtual void Begin(const control::Welcome& session, Position position) = 0;
   /// Another session has taken the place of `old`, and is followed.
   virtual void SessionChanged(const control::Welcome& now, SessionId old) = 0;
+  /// The session that is read goes on, at `position`: after its end (`old` is the same), or
+  /// under another id, as the publisher's machine has crashed.
+  virtual void SessionContinues(const control::Welcome& now, SessionId old,
+                                Position position) = 0;
   virtual void ModeChanged(control::Mode mode) = 0;
   /// Everything up to `position` was delivered or reported, and nothing comes after.
   virtual void EndOfStream(Position position, std::uint32_t exit_status) = 0;
@@ -179,7 +183,8 @@ class ModeMachine {
   void Ask(TimePoint now);
   void SendRead(control::ReadFrom from, std::uint64_t max, Position begin);
   void ForgetAsked();
-  void OnGone(Position tail);
+  void ContinueIn(const control::Welcome& welcome, Position end);
+  void OnGone(const control::Done& done);
   void BeginAt(Position position);
   void Ping();
   bool Subscribed() const { return state_ == State::kBridging || state_ == State::kLive; }

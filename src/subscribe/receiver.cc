@@ -346,6 +346,9 @@ void Receiver::Begin(const control::Welcome& session, Position position) {
 void Receiver::SessionChanged(const control::Welcome& now, SessionId old) {
   events_.OnSessionChanged(now, old);
 }
+void Receiver::SessionContinues(const control::Welcome& now, SessionId old, Position position) {
+  events_.OnSessionContinues(now, old, position);
+}
 void Receiver::ModeChanged(control::Mode mode) {
   said_at_ = TimePoint{};
   events_.OnMode(mode);

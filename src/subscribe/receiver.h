@@ -25,6 +25,8 @@ class ReceiverEvents {
   virtual void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
   virtual void OnGap(const Gap& gap) = 0;
   virtual void OnSessionChanged(const control::Welcome& now, SessionId old) = 0;
+  virtual void OnSessionContinues(const control::Welcome& now, SessionId old,
+                                  Position position) = 0;
   virtual void OnMode(control::Mode mode) = 0;
   virtual void OnEndOfStream(Position position, std::uint32_t exit_status) = 0;
   /// After each message: whatever it brought has been delivered. The place for SetProgress.
@@ -80,6 +82,7 @@ class Receiver final : private ModeActions {
   void ReportGap(const Gap& gap) override;
   void Begin(const control::Welcome& session, Position position) override;
   void SessionChanged(const control::Welcome& now, SessionId old) override;
+  void SessionContinues(const control::Welcome& now, SessionId old, Position position) override;
   void ModeChanged(control::Mode mode) override;
   void EndOfStream(Position position, std::uint32_t exit_status) override;
   void Remake() override;

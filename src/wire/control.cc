@@ -125,22 +125,33 @@ ordered_json ToJson(const Bye&) {
   return ordered_json::object({{"op", "bye"}});
 }
 
+ordered_json ToJson(const std::vector<Past>& past) {
+  ordered_json list = ordered_json::array();
+  for (const Past& each : past) {
+    list.push_back(
+        ordered_json::object({{"session", SessionText(each.session)}, {"end", each.end}}));
+  }
+  return list;
+}
+
 ordered_json ToJson(const Welcome& welcome) {
-  return ordered_json::object({{"op", "welcome"},
-                               {"v", welcome.version},
-                               {"stream", welcome.stream},
-                               {"session", SessionText(welcome.session)},
-                               {"tail", welcome.tail},
-                               {"head", welcome.head},
-                               {"records", ToText(welcome.records)},
-                               {"codec", welcome.codec},
-                               {"data", welcome.data},
-                               {"journal", welcome.journal},
-                               {"started", welcome.started_ns},
-                               {"now", welcome.now_ns},
-                               {"ended", welcome.ended},
-                               {"heartbeat_ms", welcome.heartbeat_ms},
-                               {"window", welcome.window}});
+  ordered_json object = ordered_json::object({{"op", "welcome"},
+                                              {"v", welcome.version},
+                                              {"stream", welcome.stream},
+                                              {"session", SessionText(welcome.session)},
+                                              {"tail", welcome.tail},
+                                              {"head", welcome.head},
+                                              {"records", ToText(welcome.records)},
+                                              {"codec", welcome.codec},
+                                              {"data", welcome.data},
+                                              {"journal", welcome.journal},
+                                              {"started", welcome.started_ns},
+                                              {"now", welcome.now_ns},
+                                              {"ended", welcome.ended},
+                                              {"heartbeat_ms", welcome.heartbeat_ms},
+                                              {"window", welcome.window}});
+  if (!welcome.past.empty()) object["past"] = ToJson(welcome.past);
+  return object;
 }
 
 ordered_json ToJson(const Refused& refused) {
@@ -149,14 +160,16 @@ ordered_json ToJson(const Refused& refused) {
 }
 
 ordered_json ToJson(const Done& done) {
-  return ordered_json::object({{"op", "done"},
-                               {"request", done.request},
-                               {"outcome", WordFor(kOutcomes, done.outcome)},
-                               {"session", SessionText(done.session)},
-                               {"next", done.next},
-                               {"tail", done.tail},
-                               {"head", done.head},
-                               {"ended", done.ended}});
+  ordered_json object = ordered_json::object({{"op", "done"},
+                                              {"request", done.request},
+                                              {"outcome", WordFor(kOutcomes, done.outcome)},
+                                              {"session", SessionText(done.session)},
+                                              {"next", done.next},
+                                              {"tail", done.tail},
+                                              {"head", done.head},
+                                              {"ended", done.ended}});
+  if (!done.reason.empty()) object["reason"] = done.reason;
+  return object;
 }
 
 ordered_json ToJson(const LetGo& let_go) {
@@ -429,6 +442,21 @@ void ParseKept(Members& members, Answer& answer) {
   if (answer.tail > answer.head) members.Fail("tail", "beyond head");
 }
 
+void ParsePast(Members& members, Welcome& welcome) {
+  const json* const list = members.Find("past", &json::is_array, true, "not a list");
+  if (list == nullptr) return;
+  if (list->size() > kMaxPast) members.Fail("past", "too long");
+  for (const json& item : *list) {
+    if (!item.is_object()) {
+      members.Fail("past", "not a list of objects");
+      return;
+    }
+    Members past(item);
+    welcome.past.push_back({past.Session("session"), past.Unsigned("end")});
+    if (!past.failure().empty()) members.Fail("past", past.failure());
+  }
+}
+
 Message ParseWelcome(Members& members) {
   Welcome welcome;
   welcome.version = members.Version("v");
@@ -446,6 +474,7 @@ Message ParseWelcome(Members& members) {
   welcome.heartbeat_ms = static_cast<std::uint32_t>(
       members.Unsigned("heartbeat_ms", welcome.heartbeat_ms, 1, kMaxHeartbeatMs));
   welcome.window = members.Unsigned("window", 0);
+  ParsePast(members, welcome);
   return welcome;
 }
 
@@ -464,6 +493,7 @@ Message ParseDone(Members& members) {
   done.next = members.Unsigned("next");
   ParseKept(members, done);
   done.ended = members.Flag("ended", false);
+  done.reason = members.Text("reason", "", 0, kMaxNameBytes);
   return done;
 }
 
@@ -562,6 +592,10 @@ std::string_view ToText(Mode mode) {
 }
 std::string_view ToText(RecordFormat format) {
   return WordFor(kFormats, format);
+}
+
+std::optional<Role> ParseRole(std::string_view text) {
+  return ValueOf(kRoles, text);
 }
 
 std::optional<RecordFormat> ParseRecordFormat(std::string_view text) {

@@ -20,12 +20,14 @@ inline constexpr std::size_t kMaxRequestBytes = 8 * 1024;        ///< subscriber
 inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher to subscriber
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
+inline constexpr std::size_t kMaxPast = 16;
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
 std::string_view ToText(Role role);
 std::string_view ToText(Mode mode);
 std::string_view ToText(RecordFormat format);
+std::optional<Role> ParseRole(std::string_view text);
 std::optional<RecordFormat> ParseRecordFormat(std::string_view text);
 
 // ---- from a subscriber ----
@@ -51,6 +53,13 @@ struct ReadFrom {
   Kind kind = Kind::kPosition;
   std::uint64_t value = 0;
   bool operator==(const ReadFrom&) const = default;
+};
+
+/// A session that the one there is goes on with, at the position `end`.
+struct Past {
+  SessionId session = 0;
+  Position end = 0;
+  bool operator==(const Past&) const = default;
 };
 
 /// Answered by block messages and then `Done` with the same `request`. `max` 0 is a ping.
@@ -93,6 +102,7 @@ struct Welcome {
   std::int64_t started_ns = 0;
   std::int64_t now_ns = 0;  ///< the publisher's clock, for "since"
   bool ended = false;
+  std::vector<Past> past = {};  ///< oldest first, at most kMaxPast
   std::uint32_t heartbeat_ms = 500;
   std::uint64_t window = 0;  ///< bytes unconfirmed before the producer waits; 0: never waits
   bool operator==(const Welcome&) const = default;
@@ -114,9 +124,10 @@ struct Done {
   Outcome outcome = Outcome::kOk;
   SessionId session = 0;
   Position next = 0;
-  Position tail = 0;
+  Position tail = 0;  ///< with kGone: where it goes on, which may be behind a damaged range
   Position head = 0;
-  bool ended = false;  ///< nothing will be published after `head`
+  bool ended = false;       ///< nothing will be published after `head`
+  std::string reason = {};  ///< with kGone: why, for people; empty: retention has passed it
   bool operator==(const Done&) const = default;
 };
 

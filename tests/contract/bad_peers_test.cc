@@ -189,6 +189,9 @@ class GoodSubscriber final : private ReceiverEvents {
   }
   void OnGap(const Gap&) override { ++progress_.gaps; }
   void OnSessionChanged(const control::Welcome&, SessionId) override { progress_.wrong = true; }
+  void OnSessionContinues(const control::Welcome&, SessionId, Position) override {
+    progress_.wrong = true;
+  }
   void OnMode(control::Mode) override {}
   void OnEndOfStream(Position, std::uint32_t) override { progress_.ended = true; }
   void OnReceived() override {

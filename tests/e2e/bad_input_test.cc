@@ -44,7 +44,7 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
   const TempDir directory;
   const std::vector<std::pair<Words, Words>> publisher_lines = {
       {{"--no-such-option"}, {"--no-such-option"}},
-      {{"--journal", "/tmp"}, {"--journal"}},
+      {{"--fsync", "often"}, {"--fsync", "often"}},
       {{"--retain", "12Q"}, {"--retain", "12Q"}},
       {{"--retain", "1KiB"}, {"--retain", "1KiB"}},
       {{"--retain", "2000TiB"}, {"--retain"}},

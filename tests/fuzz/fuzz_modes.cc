@@ -103,6 +103,10 @@ class CheckingActions final : public ModeActions {
     session = welcome.session;
     expected = position;
   }
+  void SessionContinues(const control::Welcome& now, SessionId old,
+                        Position position) override {
+    (void)now, (void)old, (void)position;
+  }
   void SessionChanged(const control::Welcome& now, SessionId old) override {
     Require(now.session != old);
     begun = something = false;

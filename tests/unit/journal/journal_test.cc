@@ -126,14 +126,16 @@ TEST_P(JournalTest, NeighboursOfTheSameMomentAreJoinedAndOthersNot) {
   EXPECT_EQ(TextOf(*journal_->Read(2, 1000)), "e\ntwo\n");
 }
 
-TEST_P(JournalTest, AReadIsAtMost256KiB) {
+TEST_P(JournalTest, AReadIsAtMost256KiBUnlessItIsAWholeBlock) {
   auto options = Options(GetParam());
   options.retain_bytes = 64 * kMiB;
   Make(options);
   for (int i = 0; i < 4; ++i) Put(std::string(200 * kKiB, 'x'));
   Put("\n");
   journal_->PublishAll();
-  EXPECT_EQ(journal_->Read(0, SIZE_MAX)->header.length, 256 * kKiB);
+  EXPECT_EQ(journal_->Read(0, SIZE_MAX)->header.length, 800 * kKiB + 1);
+  EXPECT_EQ(journal_->Read(0, 800 * kKiB)->header.length, 256 * kKiB);
+  EXPECT_EQ(journal_->Read(1, SIZE_MAX)->header.length, 256 * kKiB);
   EXPECT_TRUE(Same(ReadAll(*journal_, 0, all_), all_));
 }
 

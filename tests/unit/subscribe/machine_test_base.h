@@ -50,6 +50,11 @@ class RecordingActions final : public ModeActions {
   void Begin(const control::Welcome&, Position position) override {
     calls.push_back("begin " + std::to_string(position));
   }
+  void SessionContinues(const control::Welcome& now, SessionId old,
+                        Position position) override {
+    calls.push_back("continues " + std::to_string(old) + " -> " + std::to_string(now.session) +
+                    " at " + std::to_string(position));
+  }
   void SessionChanged(const control::Welcome& now, SessionId old) override {
     calls.push_back("session " + std::to_string(old) + " -> " + std::to_string(now.session));
   }

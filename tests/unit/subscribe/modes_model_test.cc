@@ -375,6 +375,10 @@ class Simulation final : public ModeActions {
     expected_ = position;
   }
 
+  void SessionContinues(const control::Welcome& now, SessionId old,
+                        Position position) override {
+    (void)now, (void)old, (void)position;
+  }
   void SessionChanged(const control::Welcome& now, SessionId old) override {
     outstanding_.clear();  // the counting of credit begins anew with each session
     ASSERT_TRUE(plan_.follow);
@@ -454,7 +458,8 @@ std::pair<std::uint64_t, std::uint64_t> Seeds() {
   }
   const char* many = std::getenv("PIPEDUP_SEEDS");
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr std::uint64_t kSeeds = 100;  // pure and single-threaded: the plain build does the rest
+  constexpr std::uint64_t kSeeds =
+      100;  // pure and single-threaded: the plain build does the rest
 #else
   constexpr std::uint64_t kSeeds = 600;
 #endif

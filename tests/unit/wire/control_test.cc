@@ -120,6 +120,7 @@ TEST(Control, AWelcomeSurvivesTheRoundTrip) {
   welcome.ended = true;
   welcome.heartbeat_ms = 20;
   welcome.window = 1 << 20;
+  welcome.past = {{1, 0}, {kSession, kBeyondDouble}};
   for (const auto format : {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
     welcome.records = format;
     ExpectRoundTrip(welcome);
@@ -130,6 +131,7 @@ TEST(Control, ADoneSurvivesTheRoundTrip) {
   for (const auto outcome :
        {Done::Outcome::kOk, Done::Outcome::kGone, Done::Outcome::kWrongSession}) {
     ExpectRoundTrip(Done{kMax, outcome, kSession, 3, 2, kMax, true});
+    ExpectRoundTrip(Done{kMax, outcome, kSession, 3, 2, kMax, true, "damaged"});
   }
 }
 
@@ -414,6 +416,9 @@ TEST(Control, EachBadMemberIsNamed) {
       {kWelcome, "}", R"(,"heartbeat_ms":0})", "heartbeat_ms: out of range"},
       {kWelcome, "}", R"(,"heartbeat_ms":3600001})", "heartbeat_ms: out of range"},
       {kWelcome, "}", R"(,"window":-1})", "window: not an unsigned"},
+      {kWelcome, "}", R"(,"past":7})", "past: not a list"},
+      {kWelcome, "}", R"(,"past":[7]})", "past: not a list of objects"},
+      {kWelcome, "}", R"(,"past":[{"end":7}]})", "past: session: missing"},
       {kDone, R"("ok")", R"("fine")", "outcome: unknown word"},
       {kDone, R"("outcome":"ok",)", "", "outcome: missing"},
       {kDone, R"("tail":1)", R"("tail":10)", "tail: beyond head"},

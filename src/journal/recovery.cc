@@ -1,0 +1,264 @@
+#include "journal/recovery.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/checksum.h"
+#include "base/error.h"
+#include "base/records.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "os/io.h"
+
+namespace pipedup {
+namespace {
+
+class Recovery {
+ public:
+  explicit Recovery(const RecoveryOptions& options) : options_(options) {}
+
+  std::optional<Recovered> Run() {
+    std::string why;
+    std::optional<JournalLabel> label = ReadJournalLabel(options_.directory, &why);
+    FindSegments();
+    if (!label && found_.segments.empty()) {
+      if (!others_.empty()) {
+        throw Error("journal '" + Escape(options_.directory) + "': holds other things (" +
+                    Escape(*others_.begin()) + "), but no journal");
+      }
+      return std::nullopt;
+    }
+    if (label) {
+      found_.label = std::move(*label);
+      if (!found_.label.durable) {
+        throw Error("journal '" + Escape(options_.directory) +
+                    "': is the journal in memory of another publisher");
+      }
+    } else {
+      GuessLabel(why);
+    }
+    same_boot_ = !options_.boot.empty() && found_.label.boot == options_.boot;
+    RecoverLast();
+    ChooseSession();
+    return std::move(found_);
+  }
+
+ private:
+  std::string Path(Position begin, const char* suffix) const {
+    return SegmentPath(options_.directory, begin, suffix);
+  }
+
+  void FindSegments() {
+    std::set<Position> logs;
+    std::set<Position> indexes;
+    for (const std::string& name : ListDirectory(options_.directory)) {
+      if (const auto begin = SegmentBegin(name, kLogSuffix)) {
+        logs.insert(*begin);
+      } else if (const auto index = SegmentBegin(name, kIndexSuffix)) {
+        indexes.insert(*index);
+      } else if (name != "lock" && name != "lost+found" && !name.starts_with("journal") &&
+                 !name.starts_with("members")) {
+        others_.insert(name);
+      }
+    }
+    for (const Position begin : indexes) {
+      // It was being made, or dropped, when the process was killed.
+      if (!logs.contains(begin)) RemoveFile(Path(begin, kIndexSuffix));
+    }
+    for (const Position begin : logs) {
+      if (!found_.segments.empty()) found_.segments.back().end = begin;
+      found_.segments.push_back({options_.directory, begin, begin,
+                                 FileBytes(Path(begin, kLogSuffix)).value_or(0),
+                                 FileBytes(Path(begin, kIndexSuffix)).value_or(0)});
+    }
+  }
+
+  // Every block says whose it is.
+  void GuessLabel(const std::string& why) {
+    JournalLabel& label = found_.label;
+    label.durable = true;
+    label.records = options_.records;
+    for (auto segment = found_.segments.rbegin(); segment != found_.segments.rend();
+         ++segment) {
+      std::size_t entries = 0;
+      const auto index =
+          ReadIndex(options_.directory, segment->begin, UINT64_MAX / 2, &entries);
+      if (index.empty()) continue;
+      label.session = index.back().session;
+      break;
+    }
+    if (label.session == 0) label.session = options_.new_session;
+    options_.warn("journal: " + why + "; session " + Hex(label.session) +
+                  " was found in the segments");
+    label_guessed_ = true;
+  }
+
+  // From the newest on, until one has a block to go on behind.
+  void RecoverLast() {
+    while (!found_.segments.empty()) {
+      StoredSegment::Found& last = found_.segments.back();
+      if (same_boot_ ? KeepLast(last) : CutLast(last)) return;
+      found_.head = last.begin;
+      RemoveFile(Path(last.begin, kLogSuffix));
+      RemoveFile(Path(last.begin, kIndexSuffix));
+      found_.segments.pop_back();
+    }
+  }
+
+  // The process was killed: all that it wrote is there. Blocks were published, so their
+  // positions are never used again, whatever has become of their bytes.
+  bool KeepLast(StoredSegment::Found& last) {
+    std::size_t entries = 0;
+    const auto index = ReadIndex(options_.directory, last.begin, UINT64_MAX / 2, &entries);
+    last.end = index.empty() ? last.begin : index.back().end();
+    found_.last = index.empty() ? LastBefore(last) : index.back();
+    CutIndex(last, entries);
+    Adopt(last);
+    found_.head = last.end;
+    return last.end > last.begin;
+  }
+
+  std::optional<BlockHeader> LastBefore(const StoredSegment::Found& segment) const {
+    for (auto it = found_.segments.rbegin(); it != found_.segments.rend(); ++it) {
+      if (it->begin >= segment.begin) continue;
+      std::size_t entries = 0;
+      const auto index = ReadIndex(options_.directory, it->begin, UINT64_MAX / 2, &entries);
+      if (!index.empty()) return index.back();
+    }
+    return std::nullopt;
+  }
+
+  // Gives the bytes behind the last block blocks of their own.
+  void Adopt(StoredSegment::Found& last) {
+    int error = 0;
+    const UniqueFd log = OpenForReading(Path(last.begin, kLogSuffix), &error);
+    const UniqueFd index = OpenToAppend(Path(last.begin, kIndexSuffix), &error);
+    std::vector<std::byte> bytes;
+    while (last.end - last.begin < last.log_bytes) {
+      bytes.resize(
+          std::min<std::uint64_t>(last.log_bytes - (last.end - last.begin), kMaxBlockBytes));
+      if (!log || !index || ReadAt(log.get(), bytes, last.end - last.begin) != bytes.size()) {
+        throw Error("journal: " + Path(last.begin, kLogSuffix) + ": " + ErrnoText(error));
+      }
+      const BlockHeader header = HeaderFor(last.end, bytes);
+      IoResult result = WriteAt(index.get(), EncodeHeader(header), last.index_bytes);
+      while (result.status == IoStatus::kNoSpace && found_.segments.size() > 1) {
+        DropOldest();
+        result = WriteAt(index.get(), EncodeHeader(header), last.index_bytes);
+      }
+      if (result.status != IoStatus::kOk) {
+        throw Error("journal: " + Path(last.begin, kIndexSuffix) + ": " +
+                    ErrnoText(result.error));
+      }
+      last.index_bytes += kHeaderBytes;
+      last.end = header.end();
+      found_.last = header;
+    }
+  }
+
+  // Retention is shortened before anything else suffers, as at any other time.
+  void DropOldest() {
+    const StoredSegment::Found& oldest = found_.segments.front();
+    RemoveFile(Path(oldest.begin, kLogSuffix));
+    RemoveFile(Path(oldest.begin, kIndexSuffix));
+    found_.segments.pop_front();
+  }
+
+  BlockHeader HeaderFor(Position at, ByteSpan bytes) const {
+    const RecordFormat format = found_.label.records;
+    BlockHeader header;
+    header.session = found_.label.session;
+    header.position = at;
+    header.length = static_cast<std::uint32_t>(bytes.size());
+    header.begins_record = !found_.last || found_.last->ends_record;
+    header.ends_record = format == RecordFormat::kRaw || bytes.back() == Delimiter(format);
+    header.records = CountRecords(format, bytes);
+    header.records_before =
+        found_.last ? found_.last->records_before + found_.last->records : 0;
+    header.time_ns = std::max(options_.now_ns, found_.last ? found_.last->time_ns : 0);
+    header.checksum = Checksum(bytes);
+    return header;
+  }
+
+  // The machine has crashed: what was not synced may be anything.
+  bool CutLast(StoredSegment::Found& last) {
+    std::size_t entries = 0;
+    std::vector<BlockHeader> index =
+        ReadIndex(options_.directory, last.begin, last.log_bytes, &entries);
+    cut_blocks_ = cut_blocks_ || last.index_bytes / kHeaderBytes > index.size();
+    int error = 0;
+    const UniqueFd log = OpenForReading(Path(last.begin, kLogSuffix), &error);
+    std::vector<std::byte> bytes;
+    const auto holds = [&](const BlockHeader& block) {
+      bytes.resize(block.length);
+      bytes.resize(ReadAt(log.get(), bytes, block.position - last.begin));
+      return ChecksumHolds(block, bytes);
+    };
+    Position next = last.begin;
+    const auto bad = std::ranges::find_if_not(index, [&](const BlockHeader& block) {
+      return block.position == std::exchange(next, block.end()) && holds(block);
+    });
+    cut_blocks_ = cut_blocks_ || bad != index.end();
+    index.erase(bad, index.end());
+    if (index.empty()) return false;
+    last.end = index.back().end();
+    CutIndex(last, index.size());
+    if (last.log_bytes > last.end - last.begin) {
+      options_.warn("journal: the last " +
+                    FormatSize(last.log_bytes - (last.end - last.begin)) +
+                    " were not whole after a crash of the machine, and are cut at position " +
+                    std::to_string(last.end));
+    }
+    CutLog(last);
+    found_.head = last.end;
+    found_.last = index.back();
+    return true;
+  }
+
+  void CutIndex(StoredSegment::Found& segment, std::size_t entries) {
+    const std::uint64_t bytes = std::min(segment.index_bytes, entries * kHeaderBytes);
+    if (segment.index_bytes > bytes) CutFile(Path(segment.begin, kIndexSuffix), bytes);
+    segment.index_bytes = bytes;
+  }
+
+  void CutLog(StoredSegment::Found& segment) {
+    const std::uint64_t bytes = std::min(segment.log_bytes, segment.end - segment.begin);
+    if (segment.log_bytes > bytes) CutFile(Path(segment.begin, kLogSuffix), bytes);
+    segment.log_bytes = bytes;
+  }
+
+  static void CutFile(const std::string& path, std::uint64_t bytes) {
+    const int error = TruncateFile(path, bytes);
+    if (error != 0) throw Error("journal: cut " + path + ": " + ErrnoText(error));
+  }
+
+  void ChooseSession() {
+    JournalLabel& label = found_.label;
+    const bool clean = label.closed && *label.closed == found_.head && !cut_blocks_;
+    const bool all_synced = label.sync == SyncMode::kAlways && !cut_blocks_;
+    if (same_boot_ || clean || (all_synced && !label_guessed_)) return;
+    options_.warn("journal: the machine was started anew; session " +
+                  Hex(options_.new_session) + " goes on at position " +
+                  std::to_string(found_.head) + ", where session " + Hex(label.session) +
+                  " was found to end");
+    label.past.push_back({label.session, found_.head});
+    if (label.past.size() > kMostPast) label.past.erase(label.past.begin());
+    label.session = options_.new_session;
+  }
+
+  const RecoveryOptions& options_;
+  Recovered found_;
+  std::set<std::string> others_;
+  bool same_boot_ = false;
+  bool label_guessed_ = false;
+  bool cut_blocks_ = false;  // blocks, not only bytes that none had
+};
+
+}  // namespace
+
+std::optional<Recovered> Recover(const RecoveryOptions& options) {
+  return Recovery(options).Run();
+}
+
+}  // namespace pipedup
