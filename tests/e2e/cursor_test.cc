@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -140,6 +141,28 @@ TEST_F(CursorTest, AWriteThatNobodyKnowsOfIsRepeatedAndSaid) {
   EXPECT_EQ("warning", said->at("level"));
   EXPECT_EQ(20u, said->at("from"));
   EXPECT_EQ(60u, said->at("to"));
+}
+
+TEST_F(CursorTest, KilledLikeItsPublisherItGoesOnInTheSameJournal) {
+  const Words durable = {"--journal", directory_ / "journal"};
+  const std::string bytes = MakeRecords(10, 6 * kMiB);
+  std::size_t given = 0;
+  std::unique_ptr<Subscriber> subscriber;
+  for (const std::size_t give : {kMiB, 2 * kMiB, 4 * kMiB, 6 * kMiB}) {
+    Publish(durable);
+    subscriber = Start();
+    ASSERT_TRUE(publisher_->Write(std::string_view(bytes).substr(given, give - given)));
+    given = give;
+    ASSERT_TRUE(WaitForOut(give)) << subscriber->log();
+    if (give == bytes.size()) break;
+    Kill(*subscriber);
+    EXPECT_FALSE(subscriber->said("session-gone")) << subscriber->log();
+    publisher_->Signal(SIGKILL);
+    ASSERT_EQ(128 + SIGKILL, publisher_->Wait());
+  }
+  End();
+  EXPECT_EQ(0, subscriber->Wait()) << subscriber->log();
+  EXPECT_TRUE(bytes == ReadFile(out()));
 }
 
 TEST_F(CursorTest, WhatAReaderThatLeavesHasNotReadIsForTheNext) {

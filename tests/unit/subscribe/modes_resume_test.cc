@@ -1,6 +1,8 @@
 // A reader that goes on where an earlier one stopped.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "machine_test_base.h"
 
@@ -73,6 +75,23 @@ TEST_F(Resuming, ASessionThatIsGoneIsSaidAndFromDecides) {
     EXPECT_EQ(actions_.Take(), (Calls{"session 7 -> 8", "mode catch-up", "read 320 max 1280"}));
     machine_->OnReplay(Data(320, 1600, 8), Payload(320, 1600), now_);
     EXPECT_EQ(actions_.Take().front(), "begin 320");
+    EXPECT_TRUE(actions_.gaps.empty());
+  }
+}
+
+TEST_F(Resuming, ASessionThatGoesOnUnderAnotherIdIsRead) {
+  for (const Position end : {Position{800}, Position{320}}) {
+    ResumeAt(485);
+    control::Welcome welcome = WelcomeTo(0, 1600, 8);
+    welcome.past = {{kSession, end}};
+    machine_->OnWelcome(welcome, now_);
+    const std::string at = std::to_string(std::min<Position>(485, end));
+    const Calls calls = actions_.Take();
+    ASSERT_GE(calls.size(), 2U);
+    EXPECT_EQ(calls[0], "begin " + at);
+    EXPECT_EQ(calls[1].substr(0, 9), "continues") << calls[1];
+    EXPECT_EQ(machine_->session(), 8U);
+    EXPECT_EQ(machine_->position(), std::min<Position>(485, end));
     EXPECT_TRUE(actions_.gaps.empty());
   }
 }
