@@ -32,6 +32,10 @@ std::string CheckName(std::string_view text) {
   return pipedup::cli::Quote(text) + " is not a name: 1 to 256 bytes";
 }
 
+std::string CheckFile(std::string_view text) {
+  return text.empty() ? "'' is not a file" : "";
+}
+
 std::vector<Option> StreamOptions(Line* to) {
   namespace cli = pipedup::cli;
   SubscriberOptions& options = to->options;
@@ -70,6 +74,15 @@ std::vector<Option> StreamOptions(Line* to) {
        .summary = "Begin with the last N records, then go on live.",
        .target = cli::Count(&to->last),
        .conflicts = "from"},
+      {.name = "cursor",
+       .value = "FILE",
+       .summary = "Keep in FILE how far the stream was written, and go on there next time.",
+       .details =
+           "Also after a kill at any point, without loss. Where stdout is a regular file (give "
+           "it by >>) not a byte comes twice. Where it is a pipe, or with consumers, the one "
+           "write that was under way may: its positions are said. --from and --last count "
+           "while there is no FILE yet, or when its session is gone.",
+       .target = cli::Text(&options.cursor, CheckFile)},
       {.name = "count",
        .value = "N",
        .summary = "Stop after N records.",
@@ -200,6 +213,8 @@ pipedup::cli::Program Table(Line* to) {
                     "Read what the publisher on this machine has from now on."},
                    {"pipedup-sub --from start build.example.org:5590 > build.log",
                     "All that is kept, then live, until the stream ends."},
+                   {"pipedup-sub --cursor web.cursor >> web.log",
+                    "Go on where the last run stopped, however it ended."},
                    {"pipedup-sub --restart on-failure -- ./import --batch",
                     "Run a consumer, and start it again where it stopped if it fails."},
                    {"pipedup-sub --exec 'grep 500 > errors' --exec './stats'",

@@ -30,6 +30,13 @@ struct SubscriberOptions {
   std::string endpoint = "tcp://127.0.0.1:5590";
   std::optional<std::string> stream;  ///< none: the one that the publisher has
   StartAt from;
+  /// File that says how far the stream was written: a later run with it goes on there, and
+  /// `from` counts only while there is no such file, or its session is gone. Made with mode
+  /// 0600 if need be; one subscriber at a time can use it. Overwritten in place, at every write
+  /// of the output, so that it can be killed at any point: nothing is lost, nothing is repeated
+  /// where the output is a regular file, and elsewhere at most the write that was under way,
+  /// which is said. `stream`, if both are given, is the cursor's.
+  std::optional<std::string> cursor;
   bool follow = false;  ///< stay through the end of a session and through publisher restarts
   bool strict = false;  ///< stop at the first gap
   bool tap = false;     ///< never make a producer wait
@@ -68,8 +75,8 @@ struct SubscriberOptions {
 ///
 /// Returns the exit status of docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141, or
 /// that of the first consumer, as they were given, whose status is not 0. Throws
-/// std::runtime_error if an option is out of range, a consumer cannot be run or the process
-/// lacks descriptors.
+/// std::runtime_error if an option is out of range, the cursor is held by another process or
+/// cannot be written, a consumer cannot be run or the process lacks descriptors.
 int Subscribe(const SubscriberOptions& options, Reporter& reporter);
 
 }  // namespace pipedup

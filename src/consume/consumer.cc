@@ -41,9 +41,12 @@ void Consumer::Start() {
 
 void Consumer::MakeFeed(UniqueFd pipe) {
   gaps_.clear();
+  abandoned_ = 0;
   FeedEvents events;
   events.on_progress = [this] { Change(); };
   events.on_passed = events_.on_passed;
+  events.on_write = events_.on_write;
+  events.on_written = events_.on_written;
   events.on_gap = [this](Position from, Position to) { OnGap(from, to); };
   events.on_drained = [this] {
     CloseFeed();
@@ -100,7 +103,15 @@ std::vector<LocalRange> Consumer::Unsettled() const {
 void Consumer::CloseFeed() {
   if (!feed_) return;
   position_ = feed_->position();
+  // Those that a next one is given are taken out of the pipe instead: see TakeUnread.
+  abandoned_ = read_end_ ? 0 : feed_->abandoned();
   feed_.reset();
+}
+
+Position Consumer::taken() const {
+  if (feed_) return feed_->passed_at();
+  const Position since = gaps_.empty() ? 0 : gaps_.back().to;
+  return position_ - std::min(abandoned_, position_ - since);
 }
 
 void Consumer::Pump() {

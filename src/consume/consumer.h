@@ -37,6 +37,9 @@ struct ConsumerEvents {
   /// Bytes [from, to) of the journal are lost to it: that gap, as the one that it is; or what
   /// one that died has left unread in its pipe, from before such a gap.
   std::function<void(Position from, Position to)> on_gap = {};
+  /// Around each write into its pipe: see FeedEvents.
+  std::function<void(Position from, Position to)> on_write = {};
+  std::function<void()> on_written = {};
   /// It has ended; it is started again after `again`, if that is set.
   std::function<void(int exit_status, std::optional<Duration> again)> on_ended = {};
   /// It could not be started again; goes on as if it had ended with the status of the error.
@@ -76,6 +79,8 @@ class Consumer {
   /// Every byte before it was taken by the pipe, or is lost and reported (as Feed::position).
   /// Goes back when what a dead one has left unread is given to the next.
   Position position() const { return feed_ ? feed_->position() : position_; }
+  /// Every byte before it was taken by the pipe and may have been read, or was reported lost.
+  Position taken() const;
   /// Where positions lie that it may still report: where it stands and what follows, what its
   /// pipe may hold, and the begin of the gap that it is in. In no order.
   std::vector<LocalRange> Unsettled() const;
@@ -107,6 +112,7 @@ class Consumer {
   std::unique_ptr<Feed> feed_;
   UniqueFd read_end_;             // of a consumer that may be restarted
   Position position_;             // while there is no feed
+  std::uint64_t abandoned_ = 0;   // before that, in a pipe that is gone
   std::vector<LocalRange> gaps_;  // told, with bytes before them that the pipe may still hold
   EventLoop::TimerId restart_timer_ = 0;
   TimePoint started_{};

@@ -37,7 +37,10 @@ JournalOptions Consumers::MakeJournalOptions(std::size_t consumers) {
 }
 
 Consumers::Consumers(EventLoop& loop, ConsumersOptions options, ConsumersEvents& events)
-    : loop_(loop), events_(events), journal_(MakeJournalOptions(options.commands.size())) {
+    : loop_(loop),
+      events_(events),
+      notes_(options.notes),
+      journal_(MakeJournalOptions(options.commands.size())) {
   for (ConsumersOptions::Command& command : options.commands) {
     Add({std::move(command.name), std::move(command.argv), options.restart, options.output});
   }
@@ -57,6 +60,10 @@ void Consumers::Add(ConsumerOptions options) {
   events.on_gap = [this, index, name](Position from, Position to) {
     OnGap(index, name, from, to);
   };
+  if (notes_ != nullptr) {
+    events.on_write = [this](Position, Position to) { NoteTaken(to); };
+    events.on_written = [this] { NoteTaken(); };
+  }
   events.on_ended = [this, name](int status, std::optional<Duration> again) {
     events_.OnConsumerEnded(name, status, again);
   };
@@ -97,7 +104,9 @@ void Consumers::Signal(int number) {
 
 void Consumers::OnEnded(const Ended& ended) {
   for (const auto& consumer : consumers_) {
-    if (consumer->OnEnded(ended)) return;
+    if (!consumer->OnEnded(ended)) continue;
+    NoteTaken();  // it may have gone back
+    return;
   }
 }
 
@@ -127,6 +136,29 @@ void Consumers::Note() {
   journal_.KeepFrom(span.count == 1 ? needed : UINT64_MAX);
 }
 
+/// One that is alone counts also when it has left: what it did not read is for the next.
+void Consumers::NoteTaken(Position writing_to) {
+  if (notes_ == nullptr) return;
+  LocalRange under_way{journal_.head(), writing_to};
+  bool any = false;
+  for (const auto& consumer : consumers_) {
+    if (!consumer->takes() && !consumer->drained() && consumers_.size() > 1) continue;
+    any = true;
+    under_way.from = std::min(under_way.from, consumer->taken());
+    under_way.to = std::max(under_way.to, consumer->taken());
+  }
+  if (!any) return;
+  under_way = map_.Whole(under_way);
+  const PositionMap::Mark at = map_.At(under_way.from);
+  if (at.session == 0) return;
+  WriteNote note{at.session, at.position, at.position, 0, 0};
+  for (const PositionMap::Range& range : map_.Of(under_way)) {
+    if (range.session == note.session) note.to = range.to;
+  }
+  note.bytes = note.to - note.position;
+  notes_->Note(note);
+}
+
 // Of what retention has dropped only gaps are still to be told, and what may be left in pipes.
 void Consumers::ForgetSettled() {
   if (journal_.tail() == settled_) return;
@@ -143,6 +175,7 @@ void Consumers::ForgetSettled() {
 }
 
 void Consumers::OnChange() {
+  if (!open()) NoteTaken();
   if (quiet_) return;
   Note();
   events_.OnOutput();

@@ -11,6 +11,7 @@
 #include "consume/consumer.h"
 #include "consume/output.h"
 #include "consume/position_map.h"
+#include "consume/write_notes.h"
 #include "journal/directory.h"
 #include "journal/journal.h"
 #include "net/loop.h"
@@ -39,6 +40,9 @@ struct ConsumersOptions {
   std::vector<Command> commands;  ///< at least one
   Restart restart = Restart::kNever;
   int output = 1;  ///< what becomes their stdout
+  /// Told of what is written to them; nullptr: nobody. Of several consumers, what is said to be
+  /// taken is what the slowest has, and to be under way what the fastest has beyond that.
+  WriteNotes* notes = nullptr;
 };
 
 /// Received bytes go into a journal of this process, in memory, and each consumer reads it at
@@ -90,10 +94,12 @@ class Consumers final : public Output {
   void OnChange();
   void OnGap(std::size_t index, const std::string& consumer, Position from, Position to);
   void Note();
+  void NoteTaken(Position writing_to = 0);
   void ForgetSettled();
 
   EventLoop& loop_;
   ConsumersEvents& events_;
+  WriteNotes* const notes_;
   std::optional<JournalDirectory> directory_;
   Journal journal_;
   PositionMap map_;

@@ -13,8 +13,9 @@ constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 }  // namespace
 
-DescriptorOutput::DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events)
-    : loop_(loop), writer_(fd, kWakeBytes) {
+DescriptorOutput::DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events,
+                                   WriteNotes* notes)
+    : loop_(loop), fd_(fd), writer_(fd, kWakeBytes, notes) {
   GrowPipe(fd, kPipeBytes);
   waker_ = loop_.OnReadable(writer_.waker().fd(), [this, &events] {
     writer_.waker().Clear();
@@ -35,7 +36,7 @@ DescriptorOutput::~DescriptorOutput() {
 
 void DescriptorOutput::Push(SharedBytes bytes, SessionId session, Position from, Position to) {
   if (bytes.size() != to - from) labelled_ = true;
-  writer_.Push(std::move(bytes), session, to);
+  writer_.Push(std::move(bytes), session, from, to);
 }
 
 void DescriptorOutput::Abort() {
@@ -47,6 +48,10 @@ Output::Mark DescriptorOutput::mark() const {
   const Writer::Mark mark = writer_.mark();
   // With labels a part of a piece says nothing about positions.
   return {mark.session, mark.position + (labelled_ ? 0 : mark.partial)};
+}
+
+std::uint64_t DescriptorOutput::abandoned() const {
+  return labelled_ ? 0 : AbandonedBytes(fd_);
 }
 
 int DescriptorOutput::exit_status() const {

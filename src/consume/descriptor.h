@@ -10,8 +10,8 @@ namespace pipedup {
 /// A writer, watched by the loop.
 class DescriptorOutput final : public Output {
  public:
-  /// `fd` stays the caller's; it, `loop` and `events` outlive this.
-  DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events);
+  /// `fd` stays the caller's; it, `loop`, `events` and `notes` (none: nullptr) outlive this.
+  DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events, WriteNotes* notes = nullptr);
   ~DescriptorOutput() override;
 
   void Push(SharedBytes bytes, SessionId session, Position from, Position to) override;
@@ -27,9 +27,11 @@ class DescriptorOutput final : public Output {
   int exit_status() const override;
   std::string error() const override;
   std::uint64_t written() const override { return writer_.written(); }
+  std::uint64_t abandoned() const override;
 
  private:
   EventLoop& loop_;
+  const int fd_;
   Writer writer_;
   EventLoop::WatchId waker_;
   EventLoop::WatchId hang_up_ = 0;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "consume/write_notes.h"
 #include "os/io.h"
 
 namespace pipedup {
@@ -46,8 +47,13 @@ void Feed::Close() {
   if (!pipe_) return;
   loop_.Remove(writable_);
   loop_.Remove(hang_up_);
+  abandoned_ = abandoned();
   pipe_.Reset();
   TellGap();
+}
+
+std::uint64_t Feed::abandoned() const {
+  return pipe_ ? AbandonedBytes(pipe_.get()) : abandoned_;
 }
 
 void Feed::Finish() {
@@ -61,7 +67,7 @@ void Feed::Pump() {
   LetPass();
   const Position first = position_;
   while (!full_ && position_ < journal_.head() && position_ - first < kPerCall) {
-    const Outcome outcome = Move(kPerCall);
+    const Outcome outcome = Move(events_.on_write ? kMostNotedBytes : kPerCall);
     if (outcome == Outcome::kOver) return;
     if (outcome == Outcome::kFull) full_ = true;
   }
@@ -96,6 +102,7 @@ Feed::Outcome Feed::Move(std::size_t max) {
   const std::optional<SharedBytes> piece = journal_.Peek(position_, max);
   if (!piece) return Outcome::kFull;
   const ByteSpan bytes = piece->bytes;
+  if (events_.on_write) events_.on_write(position_, position_ + bytes.size());
   IoResult result;
   const bool splice = splice_works_ && piece->file >= 0 && bytes.size() >= kSpliceFrom;
   if (splice) {
@@ -108,6 +115,7 @@ Feed::Outcome Feed::Move(std::size_t max) {
     result = WriteSome(pipe_.get(), std::array{bytes});
   }
   Advance(result.count);
+  if (events_.on_written) events_.on_written();
   switch (result.status) {
     case IoStatus::kOk:
     case IoStatus::kInterrupted:

@@ -23,6 +23,10 @@ struct FeedEvents {
   /// takes a byte again, or else when the feed is closed or destroyed, before its last word:
   /// one standstill is one gap, however much is dropped while it lasts.
   std::function<void(Position from, Position to)> on_gap = {};
+  /// Around each write, which is of 64 KiB at most then: it may take bytes [from, to), and it
+  /// is over, with position() moved by what it took.
+  std::function<void(Position from, Position to)> on_write = {};
+  std::function<void()> on_written = {};
   std::function<void()> on_drained = {};  ///< after Finish: all was taken, the pipe is closed
   std::function<void()> on_closed = {};   ///< the reader of the pipe has left
   std::function<void(int error)> on_failed = {};  ///< the errno of the write
@@ -57,6 +61,9 @@ class Feed {
   Position position() const { return position_; }
   /// Where the gap begins that is not over and not told yet; position() if there is none.
   Position passed_at() const { return passed_at_; }
+  /// Bytes before position() that the pipe has taken and nobody will read: its readers have
+  /// left.
+  std::uint64_t abandoned() const;
   /// The pipe is open: not drained, closed or failed yet.
   bool open() const { return static_cast<bool>(pipe_); }
 
@@ -76,6 +83,7 @@ class Feed {
   FeedEvents events_;
   EventLoop::WatchId writable_ = 0;
   EventLoop::WatchId hang_up_ = 0;
+  std::uint64_t abandoned_ = 0;
   bool full_ = false;  // the pipe, until the loop says that it can be written
   bool splice_works_ = true;
   bool finishing_ = false;

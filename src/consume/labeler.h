@@ -22,6 +22,8 @@ class Labeler {
 
   /// From here on records are of `stream`, and the next byte begins one.
   void Restart(const std::string& stream, RecordFormat format);
+  /// The next byte does not begin one after all.
+  void ContinueRecord() { at_start_ = false; }
   /// `bytes` with labels. Every record of a block has the block's publish time.
   SharedBytes Label(ByteSpan bytes, std::int64_t time_ns);
 

@@ -58,6 +58,10 @@ class Output {
   /// Bytes written, to all readers together.
   virtual std::uint64_t written() const = 0;
 
+  /// Of what was written, the last bytes that nobody will read, because the reader has left; 0
+  /// if that cannot be known, or mark() does not count them.
+  virtual std::uint64_t abandoned() const { return 0; }
+
   // ---- of outputs that run programs ----
 
   virtual bool runs_programs() const { return false; }

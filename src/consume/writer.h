@@ -8,8 +8,10 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/bytes.h"
+#include "consume/write_notes.h"
 #include "os/io.h"
 #include "os/waker.h"
 #include "pipedup/types.h"
@@ -20,6 +22,9 @@ namespace pipedup {
 /// caller's own thread instead (where the kernel can be asked not to block), which saves the
 /// way through the other one. Bytes that a file holds are spliced into a pipe, not copied.
 ///
+/// With notes, each write is noted before and after it. A piece with labels is noted as a
+/// whole, others as far as they are written at a time.
+///
 /// One thread pushes. The queue is not bounded here: whoever pushes looks at queued() first.
 class Writer {
  public:
@@ -29,9 +34,10 @@ class Writer {
     kFailed,  ///< error() says why
   };
 
-  /// `fd` stays the caller's and must outlive this. The waker() becomes readable when the queue
-  /// has run empty, each time another `wake_bytes` were written, and when the state changes.
-  Writer(int fd, std::size_t wake_bytes);
+  /// `fd` stays the caller's; it and `notes` (none: nullptr) outlive this. The waker() becomes
+  /// readable when the queue has run empty, each time another `wake_bytes` were written, and
+  /// when the state changes.
+  Writer(int fd, std::size_t wake_bytes, WriteNotes* notes = nullptr);
   /// Aborts.
   ~Writer();
   Writer(const Writer&) = delete;
@@ -44,9 +50,14 @@ class Writer {
     std::size_t partial = 0;  ///< bytes of the piece after it that were written, too
   };
 
-  /// Writes `bytes` (not empty) after everything that was pushed before. With their last byte,
-  /// `end` of `session` is reached.
-  void Push(SharedBytes bytes, SessionId session, Position end);
+  /// Writes `bytes` (not empty) after everything that was pushed before. They stand for
+  /// [from, to) of `session`, with labels or without.
+  void Push(SharedBytes bytes, SessionId session, Position from, Position to);
+  /// The same, without labels.
+  void Push(SharedBytes bytes, SessionId session, Position to) {
+    const Position from = to - bytes.size();
+    Push(std::move(bytes), session, from, to);
+  }
 
   /// Memory that holds what was pushed and not written: its bytes, and 256 more for each piece.
   std::size_t queued() const { return queued_.load(std::memory_order_relaxed); }
@@ -60,8 +71,22 @@ class Writer {
   void Abort();
 
  private:
+  struct Piece {
+    SharedBytes bytes;  ///< what is left of it
+    SessionId session = 0;
+    Position from = 0;
+    Position to = 0;
+    std::size_t written = 0;
+    bool labelled() const { return bytes.size() + written != to - from; }
+  };
+
   void Run();
-  bool WriteInline(const SharedBytes& bytes, std::size_t* done);
+  IoResult WriteFront(std::unique_lock<std::mutex>& lock);
+  IoResult WriteNoted(std::unique_lock<std::mutex>& lock);
+  bool WriteInline(const Piece& piece, std::size_t* done);
+  IoResult MoveNoted(const Piece& piece, std::size_t done);
+  void NoteReached(const Piece& piece, std::size_t written);
+  std::deque<Piece> PopWritten(std::size_t bytes);
   bool CanSplice(const SharedBytes& bytes) const;
   bool IsWorthSplicing(const SharedBytes& bytes) const;
   IoResult MoveNow(const SharedBytes& bytes);
@@ -69,14 +94,10 @@ class Writer {
   void Finish(State state, int error);
   void Count(std::size_t bytes);
 
-  struct Piece {
-    SharedBytes bytes;
-    SessionId session;
-    Position end;
-  };
-
   const int fd_;
   const std::size_t wake_bytes_;
+  WriteNotes* const notes_;
+  const bool to_file_;         // with notes: nothing there has to be waited for
   bool inline_;                // until something was spliced into the pipe
   std::atomic<bool> splices_;  // until it turns out not to work
   Waker waker_;

@@ -94,6 +94,32 @@ std::uint64_t FileBytes(int fd) {
   return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
+UniqueFd OpenOrCreate(const std::string& path, int* error) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600));
+  *error = fd ? 0 : errno;
+  return fd;
+}
+
+std::optional<FileIdentity> IdentifyFile(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  return FileIdentity{static_cast<std::uint64_t>(info.st_dev),
+                      static_cast<std::uint64_t>(info.st_ino),
+                      static_cast<std::uint64_t>(info.st_size)};
+}
+
+bool TryLock(int fd) {
+  return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+int TruncateFile(int fd, std::uint64_t bytes) {
+  return ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+}
+
+int SeekToEnd(int fd) {
+  return ::lseek(fd, 0, SEEK_END) >= 0 ? 0 : errno;
+}
+
 std::optional<std::uint64_t> FileBytes(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;

@@ -64,6 +64,10 @@ std::size_t ReadAt(int fd, std::span<std::byte> into, std::uint64_t offset);
 /// `*error` is the errno.
 UniqueFd OpenForWriting(const std::string& path, int* error);
 
+/// Opens `path` for reading and writing, creating it (mode 0600) if need be. Never waits. On
+/// failure no descriptor, and `*error` is the errno.
+UniqueFd OpenOrCreate(const std::string& path, int* error);
+
 /// Size of an open file; 0 if nobody can say.
 std::uint64_t FileBytes(int fd);
 /// Size of the plain file `path`; nothing if there is none.
@@ -83,6 +87,25 @@ int SyncDirectory(const std::string& path);
 /// `*why`; the old content stays then.
 bool ReplaceFile(const std::string& path, const std::string& text, Readers readers,
                  bool durable, std::string* why);
+
+/// Which regular file it is that is open, and how long.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t bytes = 0;
+};
+/// Nothing if `fd` is no regular file.
+std::optional<FileIdentity> IdentifyFile(int fd);
+
+/// Locks the open file against other processes until it is closed or the process dies. False
+/// if another one has.
+bool TryLock(int fd);
+
+/// Cuts the file to `bytes`: 0, or the errno.
+int TruncateFile(int fd, std::uint64_t bytes);
+
+/// Moves the file's position to its end: 0, or the errno.
+int SeekToEnd(int fd);
 
 /// Removes a file; false if it could not be (it may be gone already).
 bool RemoveFile(const std::string& path);

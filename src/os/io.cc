@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -305,6 +306,13 @@ std::pair<UniqueFd, UniqueFd> MakePipe() {
   ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 #endif
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+std::uint64_t AbandonedBytes(int pipe) {
+  pollfd item{pipe, POLLOUT, 0};
+  if (!IsPipe(pipe) || ::poll(&item, 1, 0) < 0 || (item.revents & POLLERR) == 0) return 0;
+  int bytes = 0;
+  return ::ioctl(pipe, FIONREAD, &bytes) == 0 ? static_cast<std::uint64_t>(bytes) : 0;
 }
 
 bool IsPipe(int fd) {

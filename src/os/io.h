@@ -123,6 +123,10 @@ void SetNonBlocking(int fd);
 /// {read end, write end}. Throws Error when the process has no descriptor left.
 std::pair<UniqueFd, UniqueFd> MakePipe();
 
+/// Bytes that a pipe has taken and nobody will read, because no reader is left; 0 while there
+/// is one. `pipe` is the write end; of anything else 0.
+std::uint64_t AbandonedBytes(int pipe);
+
 bool IsPipe(int fd);
 bool IsSocket(int fd);
 bool IsTerminal(int fd);

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <string>
+#include <utility>
 
 #include "base/text.h"
 #include "consume/descriptor.h"
@@ -36,11 +37,13 @@ SignalQueue MakeSubSignals(const SubscriberOptions& options) {
 }
 
 std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
-                                      ConsumersEvents& events) {
+                                      WriteNotes* notes, ConsumersEvents& events) {
   if (HasConsumers(options)) {
-    return std::make_unique<Consumers>(loop, MakeConsumersOptions(options), events);
+    ConsumersOptions made = MakeConsumersOptions(options);
+    made.notes = notes;
+    return std::make_unique<Consumers>(loop, std::move(made), events);
   }
-  return std::make_unique<DescriptorOutput>(loop, options.output, events);
+  return std::make_unique<DescriptorOutput>(loop, options.output, events, notes);
 }
 
 }  // namespace pipedup

@@ -5,6 +5,7 @@
 
 #include "consume/consumers.h"
 #include "consume/output.h"
+#include "consume/write_notes.h"
 #include "net/loop.h"
 #include "os/signals.h"
 #include "pipedup/subscriber.h"
@@ -14,9 +15,9 @@ namespace pipedup {
 /// The signals that a subscriber takes for itself: with consumers also SIGCHLD.
 SignalQueue MakeSubSignals(const SubscriberOptions& options);
 
-/// Consumers if `options` name any, which are running then, else the descriptor. `loop` and
-/// `events` outlive it. Throws Error if a consumer cannot be run.
+/// Consumers if `options` name any, which are running then, else the descriptor. `loop`,
+/// `notes` (none: nullptr) and `events` outlive it. Throws Error if a consumer cannot be run.
 std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
-                                      ConsumersEvents& events);
+                                      WriteNotes* notes, ConsumersEvents& events);
 
 }  // namespace pipedup

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/endpoint.h"
 #include "base/error.h"
 #include "base/records.h"
 #include "base/text.h"
@@ -23,7 +22,9 @@
 #include "os/process.h"
 #include "os/signals.h"
 #include "pipedup/subscriber.h"
+#include "programs/sub_cursor.h"
 #include "programs/sub_output.h"
+#include "programs/sub_receiver.h"
 #include "programs/sub_reports.h"
 #include "subscribe/receiver.h"
 #include "wire/block_header.h"
@@ -34,55 +35,6 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
-// A byte that is not UTF-8 becomes three on the wire, which takes 256.
-constexpr std::size_t kNameBytes = 85;
-
-Beginning ToBeginning(const StartAt& from) {
-  switch (from.kind) {
-    case StartAt::Kind::kNow:
-      return {Beginning::Kind::kNow, 0};
-    case StartAt::Kind::kStart:
-      return {Beginning::Kind::kStart, 0};
-    case StartAt::Kind::kPosition:
-      return {Beginning::Kind::kPosition, from.value};
-    case StartAt::Kind::kAgo:
-      return {Beginning::Kind::kAgo, from.value};
-    case StartAt::Kind::kLast:
-      return {Beginning::Kind::kLast, from.value};
-  }
-  return {};
-}
-
-ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options) {
-  ReceiverOptions made;
-  std::string why;
-  const auto endpoint = ParseEndpoint(options.endpoint, &why);
-  if (!endpoint) throw Error("endpoint '" + Escape(options.endpoint) + "': " + why, kExitUsage);
-  if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
-    throw Error("endpoint '" + Escape(options.endpoint) + "': port 0 is nobody's", kExitUsage);
-  }
-  if (options.stream && !IsValidStreamName(*options.stream)) {
-    throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
-  }
-  if (options.dead_after < std::chrono::milliseconds(200) ||
-      options.dead_after > std::chrono::hours(1)) {
-    throw Error("dead-after: 200ms to 1h are possible", kExitUsage);
-  }
-  made.endpoint = *endpoint;
-  made.hello.id = RandomHex(8);
-  made.hello.stream = options.stream;
-  made.hello.host = HostName().substr(0, kNameBytes);
-  made.hello.pid = ProcessId();
-  made.hello.name = options.name.empty()
-                        ? made.hello.host + ":" + std::to_string(made.hello.pid)
-                        : options.name.substr(0, kNameBytes);
-  made.hello.role = options.tap ? control::Role::kTap : control::Role::kSub;
-  made.modes.from = ToBeginning(options.from);
-  made.modes.follow = options.follow;
-  made.modes.attach = options.attach;
-  made.modes.dead_after = options.dead_after;
-  return made;
-}
 
 /// One run of a subscriber.
 class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
@@ -91,9 +43,12 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
       : options_(options),
         reporter_(reporter),
         signals_(MakeSubSignals(options)),
-        output_(MakeSubOutput(loop_, options, *this)),
+        cursor_(SubCursor::Open(options, reporter)),
+        begin_(resuming() ? cursor_->resumption()->position : 0),
+        resuming_(resuming()),
+        output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
         labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
-        receiver_(context_, loop_, MakeReceiverOptions(options), *this) {
+        receiver_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), *this) {
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
     loop_.Every(kTickEvery, [this] { Tick(); });
@@ -108,16 +63,19 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     if (options_.progress) reporter_.Progress("");
     Leave();
     output_->Abort();
+    SettleCursor();
     if (options_.stats) SayStats();
     return ExitStatus();
   }
 
  private:
   ModeMachine& machine() { return receiver_.modes(); }
+  bool resuming() const { return cursor_ && cursor_->resumption(); }
 
   // ---- what the receiver tells ----
 
   void OnBegin(const control::Welcome& session, Position position) override {
+    first_ = resuming_;
     begin_ = position;
     format_ = session.records;
     stream_ = session.stream;
@@ -126,6 +84,8 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
       return;
     }
     labeler_.Restart(session.stream, session.records);
+    resuming_ = false;
+    if (cursor_) cursor_->OnBegin(session, position);
     reporter_.Debug("begin",
                     "stream '" + session.stream + "', session " + Hex(session.session) +
                         ", from position " + std::to_string(position),
@@ -150,9 +110,11 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     }
     received_ += bytes.size();
     const Position end = from + bytes.size();
-    if (options_.prefix || options_.timestamps)
-      bytes = labeler_.Label(bytes.bytes, header.time_ns);
-    output_->Push(std::move(bytes), header.session, from, end);
+    if (options_.prefix || options_.timestamps) {
+      PushLabelled(header, from, bytes);
+    } else {
+      output_->Push(std::move(bytes), header.session, from, end);
+    }
     if (last) {
       end_override_ = end;
       Finish(kExitOk);
@@ -184,6 +146,11 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   }
 
   void OnSessionChanged(const control::Welcome& now, SessionId old) override {
+    if (resuming_) {
+      resuming_ = false;
+      vanished_ = !cursor_->OnGone(now);
+      return;
+    }
     const bool after_end = ended_;
     ended_ = false;
     const std::string text =
@@ -210,6 +177,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
       return;
     }
     continued_ = {old, position};
+    if (cursor_) cursor_->OnBegin(now, position);
     reporter_.Warn(
         "continues",
         "the publisher's machine was started anew: session " + Hex(old) + " goes on as " +
@@ -314,8 +282,30 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
 
   void OnJournalWarning(const std::string& text) override { reporter_.Warn("journal", text); }
 
+  void PushLabelled(const BlockHeader& header, Position from, SharedBytes bytes) {
+    if (std::exchange(first_, false)) {
+      // It goes on where it stopped, which may be in a record. The bytes are the last ones of
+      // the block, so if there are any before them they are there to be looked at.
+      const bool begins = from == header.position
+                              ? header.begins_record
+                              : format_ != RecordFormat::kRaw &&
+                                    *(bytes.bytes.data() - 1) == Delimiter(format_);
+      if (!begins) labeler_.ContinueRecord();
+    }
+    // A piece with labels is noted as a whole, and repeated as a whole.
+    const std::size_t most = cursor_ ? kMostNotedBytes : bytes.size();
+    while (bytes.size() > 0) {
+      const SharedBytes part = bytes.Part(0, most);
+      output_->Push(labeler_.Label(part.bytes, header.time_ns), header.session, from,
+                    from + part.size());
+      from += part.size();
+      bytes = bytes.Part(part.size());
+    }
+  }
+
   void Tick() {
     OnReceived();
+    if (ended_) SettleCursor();
     const Duration silence = loop_.now() - machine().last_heard();
     const bool heard = machine().last_heard() > started_;
     if (silence < kSayWaitingAfter) {
@@ -391,6 +381,17 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     return mark.session != machine().session() ? begin_ : std::max(mark.position, begin_);
   }
 
+  /// Notes what moves a position and is no write: gaps, the end, and a reader that left bytes.
+  void SettleCursor() {
+    if (!cursor_ || !machine().welcomed() || !machine().began()) return;
+    if (!output_->drained()) {
+      if (stopped_) cursor_->GoBack(output_->abandoned());
+      return;
+    }
+    cursor_->Settle(machine().session(), WrittenPosition(),
+                    machine().state() == ModeMachine::State::kEnded && !end_override_);
+  }
+
   int ExitStatus() {
     const bool lost = machine().counters().lost_bytes + output_->lost_bytes() > 0 || vanished_;
     // A signal was theirs as well: how they took it is what counts, if they failed.
@@ -428,6 +429,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
                     {"live_gaps", modes.live_gaps},
                     {"catch_ups", modes.catch_ups},
                     {"consumers_lost_bytes", output_->lost_bytes()},
+                    {"cursor_failures", cursor_ ? cursor_->failures() : 0},
                     {"damaged_blocks", receiver_.counters().damaged_blocks},
                     {"reconnects", modes.remakes},
                     {"seconds", static_cast<double>(ms) / 1000},
@@ -451,11 +453,14 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   SignalQueue signals_;  // first: blocks them before a thread is made
   Context context_;
   EventLoop loop_;
+  std::unique_ptr<SubCursor> cursor_;
   // Before the output and the receiver: one tells of things while it is made, the other of gaps
   // while it is destroyed.
   RecordFormat format_ = RecordFormat::kLines;
   std::string stream_;
-  Position begin_ = 0;
+  Position begin_;
+  bool resuming_;                         // at a cursor whose session may be gone
+  bool first_ = false;                    // the next bytes are the first behind a cursor
   Output::Mark continued_;                // where the session before this one became this one
   std::optional<Position> end_override_;  // it ended before what had been received
   std::uint64_t received_ = 0;

@@ -120,8 +120,16 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   if (before != nullptr && before->id != hello.id) {
     RemoveMember(std::string(before->id), false);  // one connection is one member
   }
-  const bool is_new = members_.FindById(hello.id) == nullptr;
+  const Member* const known = members_.FindById(hello.id);
+  const bool is_new = known == nullptr;
+  const bool came_back = known != nullptr && known->route != route;
   Member& member = members_.Join(hello.id, route);
+  if (came_back) {
+    // It may be another run of it, with the same cursor, that stands before where the last one
+    // did: its next status says where, and its reads until then.
+    member.confirmed_any = false;
+    member.at_end = false;
+  }
   member.name = hello.name;
   member.host = hello.host;
   member.pid = hello.pid;

@@ -28,10 +28,13 @@ constexpr auto kAttachPauseMax = std::chrono::seconds(60);
 }  // namespace
 
 ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
-    : options_(options),
-      actions_(actions),
-      attach_pause_(kAttachPause),
-      ask_again_(kAskAgain) {}
+    : options_(options), actions_(actions), attach_pause_(kAttachPause), ask_again_(kAskAgain) {
+  if (!options_.resume) return;
+  // As one that was cut off: what it has is known, and every byte behind that counts.
+  resuming_ = begun_ = aligned_ = true;
+  session_ = options_.resume->session;
+  position_ = options_.resume->position;
+}
 
 control::Mode ModeMachine::mode() const {
   switch (state_) {
@@ -77,6 +80,7 @@ void ModeMachine::OnConnect(TimePoint now) {
 void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   last_heard_ = last_control_ = now;
   if (state_ == State::kStopped) return;
+  if (resuming_ && !Resume(welcome)) return;
   if (welcome.session == session_) {
     if (state_ == State::kEnded) {
       // It lingers, or that is an old answer of it; what comes next is waited for.
@@ -93,12 +97,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     return;
   }
   if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
-  if (welcome.codec != "none") {
-    state_ = State::kStopped;
-    actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
-                                    "), which this version cannot read");
-    return;
-  }
+  if (!IsReadable(welcome)) return;
   const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
   if (session_ != 0 && past != welcome.past.end() && !unresolved_) {
     ContinueIn(welcome, past->end);
@@ -128,6 +127,32 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   }
   EnterCatchUp();
   Ask(now);
+}
+
+bool ModeMachine::IsReadable(const control::Welcome& welcome) {
+  if (welcome.codec == "none") return true;
+  state_ = State::kStopped;
+  actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
+                                  "), which this version cannot read");
+  return false;
+}
+
+/// The first welcome of one that goes on where it stopped. False: it has failed.
+bool ModeMachine::Resume(const control::Welcome& welcome) {
+  if (!IsReadable(welcome)) return false;
+  resuming_ = false;
+  const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
+  if (welcome.session == session_) {
+    actions_.Begin(welcome, position_);
+  } else if (past != welcome.past.end()) {
+    actions_.Begin(welcome, std::min(position_, past->end));  // and ContinueIn says the rest
+  } else {
+    actions_.SessionChanged(welcome, session_);
+    session_ = 0;
+    begun_ = aligned_ = false;
+    position_ = 0;
+  }
+  return true;
 }
 
 // The publisher's machine has crashed, and what it had not made safe is gone: the old session

@@ -59,8 +59,17 @@ struct Beginning {
   std::uint64_t value = 0;  ///< position, ns, or records
 };
 
+/// Where a reader stopped that goes on now.
+struct Resumption {
+  SessionId session = 0;
+  Position position = 0;
+};
+
 struct ModeOptions {
   Beginning from;
+  /// Comes first; `from` counts if its session is gone. Then, and only then, SessionChanged
+  /// comes before Begin.
+  std::optional<Resumption> resume;
   bool follow = false;
   bool attach = false;  ///< read the journal itself if the publisher is on this machine
   Duration dead_after = std::chrono::seconds(3);
@@ -127,9 +136,9 @@ class ModeMachine {
   /// Every byte before it was delivered or reported lost.
   Position position() const { return position_; }
   bool began() const { return begun_; }
-  bool welcomed() const { return session_ != 0; }
+  bool welcomed() const { return session_ != 0 && !resuming_; }
   /// position() says where it stands, though nothing may have been delivered yet.
-  bool located() const { return session_ != 0 && !unresolved_; }
+  bool located() const { return welcomed() && !unresolved_; }
   /// When the publisher was last heard; when the machine was made, if never.
   TimePoint last_heard() const { return last_heard_; }
   Position known_head() const { return known_head_; }
@@ -159,6 +168,8 @@ class ModeMachine {
   void LeaveLive();
   bool RoomToSubscribe() const;
   Duration HeadsMayTake() const;
+  bool IsReadable(const control::Welcome& welcome);
+  bool Resume(const control::Welcome& welcome);
   void StartSession(const control::Welcome& welcome);
   void ChooseBeginning(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);
@@ -188,9 +199,10 @@ class ModeMachine {
   SessionId session_ = 0;
   control::Welcome welcome_;
   std::optional<control::ReadFrom>
-      unresolved_;        // where to begin, when only the publisher knows
-  bool begun_ = false;    // position_ is where the next byte belongs
-  bool aligned_ = false;  // position_ is where a record begins, or was once
+      unresolved_;         // where to begin, when only the publisher knows
+  bool resuming_ = false;  // nobody has said yet whether session_ is still there
+  bool begun_ = false;     // position_ is where the next byte belongs
+  bool aligned_ = false;   // position_ is where a record begins, or was once
   Position position_ = 0;
   std::uint64_t records_ = 0;      // that ended before position_
   bool records_known_ = false;     // else nothing has told yet

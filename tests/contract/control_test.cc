@@ -1,6 +1,8 @@
 // hello, read, status, stats, bye: what is asked, and what is answered.
 #include <gtest/gtest.h>
 
+#include <variant>
+
 #include "contract_test_base.h"
 
 namespace pipedup {
@@ -90,6 +92,50 @@ TEST_P(Control, AnIdOverANewConnectionTakesTheOldOnesPlace) {
   before.Send(ControlByHand::ReadAt(0, 100));
   EXPECT_EQ(before.Expect<control::Error>().code, "unknown-member");
   EXPECT_EQ(publisher_->log().joined.size(), 1U);
+}
+
+TEST_P(Control, OneThatComesBackStandsWhereItSays) {
+  // As a subscriber does that was killed, and whose file holds less than it had confirmed.
+  Start();
+  publisher_->Publish("one\ntwo\n");
+  ControlByHand before(endpoint());
+  (void)before.Join();
+  before.SendStatus(8);
+  ControlByHand after(endpoint());
+  const auto position = [&after] {
+    after.Send(control::StatsRequest{});
+    const auto stats = after.Expect<control::Stats>();
+    return stats.subscribers.empty() ? Position{UINT64_MAX} : stats.subscribers[0].position;
+  };
+  ASSERT_TRUE(test::Eventually([&] { return position() == 8; }));
+  (void)after.Join();
+  after.SendStatus(4);
+  EXPECT_EQ(position(), 4U);
+  before.SendStatus(8);
+  EXPECT_EQ(before.Expect<control::Error>().code, "unknown-member");
+  EXPECT_EQ(position(), 4U);
+  after.SendStatus(2);
+  EXPECT_EQ(position(), 4U) << "over one connection nobody goes back";
+}
+
+TEST_P(Control, OneThatComesBackConfirmsTheEndAgain) {
+  Start();
+  publisher_->Publish("one\n");
+  ControlByHand first(endpoint(), "a1");
+  (void)first.Join();
+  ControlByHand second(endpoint(), "b2");
+  (void)second.Join();
+  publisher_->End(0);
+  first.SendStatus(4, control::Mode::kEnded);
+  ControlByHand again(endpoint(), "a1");
+  (void)again.Join();
+  second.SendStatus(4, control::Mode::kEnded);
+  second.Send(control::StatsRequest{});
+  while (!std::holds_alternative<control::Message>(second.NextMessage())) {
+  }
+  EXPECT_FALSE(publisher_->log().finished);
+  again.SendStatus(4, control::Mode::kEnded);
+  EXPECT_TRUE(publisher_->Eventually([](const auto& log) { return log.finished.has_value(); }));
 }
 
 TEST_P(Control, StrangersAreToldToSayHello) {

@@ -3,12 +3,19 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "os/file.h"
 #include "os/io.h"
@@ -197,6 +204,141 @@ TEST_F(WriterTest, LeavesANonBlockingDescriptorAsItIs) {
   AwaitDrained(writer);
   EXPECT_EQ(writer.mark().position, 2'000'003U);
   EXPECT_NE(::fcntl(pipe_.second.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+/// Keeps what it is told, and what the output held at the time.
+class Notes final : public WriteNotes {
+ public:
+  explicit Notes(std::function<std::uint64_t()> held) : held_(std::move(held)) {}
+  void Note(const WriteNote& note) override {
+    const std::uint64_t held = held_();
+    if (note.to == note.position) {
+      EXPECT_EQ(note.bytes, 0U);
+    } else {
+      EXPECT_LT(note.written, note.bytes);
+    }
+    const std::lock_guard lock(mutex_);
+    all_.push_back({note, held});
+  }
+  struct Noted {
+    WriteNote note;
+    std::uint64_t held = 0;
+  };
+  std::vector<Noted> all() const {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
+
+ private:
+  const std::function<std::uint64_t()> held_;
+  mutable std::mutex mutex_;
+  std::vector<Noted> all_;
+};
+
+class NotedWriterTest : public WriterTest {
+ protected:
+  Notes notes_{[this] { return taken_ + unread(); }};
+  std::uint64_t unread() const {
+    int bytes = 0;
+    ::ioctl(pipe_.first.get(), FIONREAD, &bytes);
+    return static_cast<std::uint64_t>(bytes);
+  }
+  std::atomic<std::uint64_t> taken_{0};
+};
+
+TEST_F(NotedWriterTest, NotesEachWriteBeforeAndAfterIt) {
+  Writer writer(pipe_.second.get(), 1 << 20, &notes_);
+  writer.Push(Bytes("one\n"), 7, 4);
+  writer.Push(Bytes("two\n"), 7, 8);
+  AwaitDrained(writer);
+  Position at = 0;
+  for (const Notes::Noted& noted : notes_.all()) {
+    EXPECT_EQ(noted.note.session, 7U);
+    EXPECT_EQ(noted.held, noted.note.position) << "what is said to be taken is";
+    if (noted.note.to > noted.note.position) {
+      EXPECT_EQ(noted.note.position, at);
+      EXPECT_EQ(noted.note.bytes, 4U);
+    }
+    at = noted.note.position;
+  }
+  EXPECT_EQ(at, 8U);
+}
+
+TEST_F(NotedWriterTest, NothingIsUnderWayWhileAPipeIsFull) {
+  Writer writer(pipe_.second.get(), 1 << 20, &notes_);
+  constexpr std::size_t kBytes = 3'000'000;
+  writer.Push(Bytes(std::string(kBytes, 'x')), 7, 10, 10 + kBytes);
+  (void)Read(100'000);
+  // The reader rests: soon there is a write that finds no room.
+  const auto found_it_full = [this] {
+    const std::vector<Notes::Noted> all = notes_.all();
+    return all.size() > 2 && all.back().note.to == all.back().note.position &&
+           all.back().note.position == all[all.size() - 2].note.position;
+  };
+  while (!found_it_full()) std::this_thread::yield();
+  const WriteNote note = notes_.all().back().note;
+  EXPECT_EQ(note.to, note.position);
+  EXPECT_EQ(note.position, 10 + writer.written());
+  EXPECT_EQ(Read(kBytes - 100'000).size(), kBytes - 100'000);
+  AwaitDrained(writer);
+  for (const Notes::Noted& noted : notes_.all()) {
+    EXPECT_LE(noted.note.to - noted.note.position, kMostNotedBytes);
+  }
+  EXPECT_EQ(notes_.all().back().note.position, 10 + kBytes);
+}
+
+TEST_F(NotedWriterTest, APieceWithLabelsIsUnderWayUntilAllOfItIsWritten) {
+  Writer writer(pipe_.second.get(), 1 << 20, &notes_);
+  constexpr std::size_t kBytes = 3'000'000;
+  writer.Push(Bytes("label: a\n"), 7, 0, 2);
+  writer.Push(Bytes(std::string(kBytes, 'x')), 7, 2, 1000);
+  taken_ += Read(100'009).size();
+  writer.Abort();
+  const WriteNote note = notes_.all().back().note;
+  EXPECT_EQ(note.position, 2U);
+  EXPECT_EQ(note.to, 1000U);
+  EXPECT_EQ(note.bytes, kBytes);
+  EXPECT_EQ(note.written + 9, writer.written());
+}
+
+TEST_F(NotedWriterTest, SeveralPiecesGoIntoAFileAtATime) {
+  const std::string path =
+      RuntimeDirectories().front() + "/pipedup-writer-test-" + std::to_string(ProcessId());
+  int error = 0;
+  const UniqueFd file = CreateFile(path, &error);
+  Notes notes([&] { return FileBytes(file.get()); });
+  {
+    Writer writer(file.get(), 1 << 20, &notes);
+    for (Position i = 1; i <= 500; ++i) writer.Push(Bytes("0123456789"), 7, i * 10);
+    writer.Push(Bytes("behind a gap"), 7, 6000, 6012);
+    writer.Push(Bytes("of another session"), 8, 0, 18);
+    writer.Push(Bytes("a: x\n"), 8, 18, 20);
+    writer.Push(Bytes("b: y\n"), 8, 20, 22);
+    AwaitDrained(writer);
+  }
+  RemoveFile(path);
+  bool gap = false;
+  for (const Notes::Noted& noted : notes.all()) {
+    if (noted.note.session != 7) continue;
+    EXPECT_EQ(noted.held,
+              noted.note.position < 6000 ? noted.note.position : noted.note.position - 1000);
+    gap |= noted.note.to == 6012 && noted.note.position == 6000;
+  }
+  EXPECT_TRUE(gap) << "no write goes over a gap";
+  const Notes::Noted last = notes.all().back();
+  EXPECT_EQ(last.note.session, 8U);
+  EXPECT_EQ(last.note.position, 22U);
+  EXPECT_EQ(last.held, 5000U + 12 + 18 + 10);
+}
+
+TEST_F(NotedWriterTest, AWriteThatFailsWasNotMade) {
+  Writer writer(pipe_.second.get(), 1 << 20, &notes_);
+  pipe_.first.Reset();
+  writer.Push(Bytes("one\n"), 7, 4);
+  while (writer.state() == Writer::State::kOpen) Await(writer);
+  const WriteNote note = notes_.all().back().note;
+  EXPECT_EQ(note.position, 0U);
+  EXPECT_EQ(note.to, 0U);
 }
 
 }  // namespace

@@ -1,0 +1,69 @@
+#include "programs/sub_receiver.h"
+
+#include <chrono>
+#include <string>
+
+#include "base/endpoint.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "os/process.h"
+#include "wire/block_header.h"
+
+namespace pipedup {
+namespace {
+
+// A byte that is not UTF-8 becomes three on the wire, which takes 256.
+constexpr std::size_t kNameBytes = 85;
+
+Beginning ToBeginning(const StartAt& from) {
+  switch (from.kind) {
+    case StartAt::Kind::kNow:
+      return {Beginning::Kind::kNow, 0};
+    case StartAt::Kind::kStart:
+      return {Beginning::Kind::kStart, 0};
+    case StartAt::Kind::kPosition:
+      return {Beginning::Kind::kPosition, from.value};
+    case StartAt::Kind::kAgo:
+      return {Beginning::Kind::kAgo, from.value};
+    case StartAt::Kind::kLast:
+      return {Beginning::Kind::kLast, from.value};
+  }
+  return {};
+}
+
+}  // namespace
+
+ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubCursor* cursor) {
+  ReceiverOptions made;
+  std::string why;
+  const auto endpoint = ParseEndpoint(options.endpoint, &why);
+  if (!endpoint) throw Error("endpoint '" + Escape(options.endpoint) + "': " + why, kExitUsage);
+  if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
+    throw Error("endpoint '" + Escape(options.endpoint) + "': port 0 is nobody's", kExitUsage);
+  }
+  if (options.stream && !IsValidStreamName(*options.stream)) {
+    throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
+  }
+  if (options.dead_after < std::chrono::milliseconds(200) ||
+      options.dead_after > std::chrono::hours(1)) {
+    throw Error("dead-after: 200ms to 1h are possible", kExitUsage);
+  }
+  made.endpoint = *endpoint;
+  // With the same cursor it takes its own place again.
+  made.hello.id = cursor ? cursor->id() : RandomHex(8);
+  made.hello.stream = options.stream || !cursor ? options.stream : cursor->stream();
+  made.hello.host = HostName().substr(0, kNameBytes);
+  made.hello.pid = ProcessId();
+  made.hello.name = options.name.empty()
+                        ? made.hello.host + ":" + std::to_string(made.hello.pid)
+                        : options.name.substr(0, kNameBytes);
+  made.hello.role = options.tap ? control::Role::kTap : control::Role::kSub;
+  made.modes.from = ToBeginning(options.from);
+  if (cursor) made.modes.resume = cursor->resumption();
+  made.modes.follow = options.follow;
+  made.modes.attach = options.attach;
+  made.modes.dead_after = options.dead_after;
+  return made;
+}
+
+}  // namespace pipedup

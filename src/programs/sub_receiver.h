@@ -1,0 +1,13 @@
+// What the options of a subscriber say of where and how it reads.
+#pragma once
+
+#include "pipedup/subscriber.h"
+#include "programs/sub_cursor.h"
+#include "subscribe/receiver.h"
+
+namespace pipedup {
+
+/// `cursor`: nullptr if there is none. Throws Error if an option is out of range.
+ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubCursor* cursor);
+
+}  // namespace pipedup
