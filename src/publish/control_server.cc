@@ -272,7 +272,14 @@ void ControlServer::Serve() {
       return;
     }
     Member* member = members_.FindById(id);
-    if (member != nullptr && !ServeMember(*member, &sent)) RemoveMember(id, true);
+    if (member == nullptr || ServeMember(*member, &sent)) continue;
+    // One that the producer waits for may be back in a moment, with its cursor: its place is
+    // kept as if it were silent.
+    if (options_.window > 0 && member->Counts()) {
+      members_.ForgetRoute(*member);
+    } else {
+      RemoveMember(id, true);
+    }
   }
 }
 
