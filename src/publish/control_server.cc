@@ -272,7 +272,12 @@ void ControlServer::Serve() {
       return;
     }
     Member* member = members_.FindById(id);
-    if (member != nullptr && !ServeMember(*member, &sent)) RemoveMember(id, true);
+    if (member == nullptr || ServeMember(*member, &sent)) continue;
+    if (member->Counts()) {
+      members_.ForgetRoute(*member);  // it may come back, and is waited for as a silent one is
+    } else {
+      RemoveMember(id, true);
+    }
   }
 }
 

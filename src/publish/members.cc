@@ -44,6 +44,12 @@ void Members::Remove(const std::string& id) {
   by_id_.erase(found);
 }
 
+void Members::ForgetRoute(Member& member) {
+  id_of_route_.erase(member.route);
+  member.route.clear();
+  member.reads.clear();
+}
+
 void Members::ForgetRoutes() {
   id_of_route_.clear();
   for (auto& [id, member] : by_id_) {
