@@ -273,10 +273,8 @@ void ControlServer::Serve() {
     }
     Member* member = members_.FindById(id);
     if (member == nullptr || ServeMember(*member, &sent)) continue;
-    // One that the producer waits for may be back in a moment, with its cursor: its place is
-    // kept as if it were silent.
-    if (options_.window > 0 && member->Counts()) {
-      members_.ForgetRoute(*member);
+    if (member->Counts()) {
+      members_.ForgetRoute(*member);  // it may come back, and is waited for as a silent one is
     } else {
       RemoveMember(id, true);
     }

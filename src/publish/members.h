@@ -66,7 +66,7 @@ class Members {
   /// One that was a member of the publisher before this one, and has not been heard yet.
   void Restore(Member member);
   void Remove(const std::string& id);
-  /// Its connection is gone: it has to say hello again.
+  /// Its connection is gone; it may come back over another one.
   void ForgetRoute(Member& member);
   /// All of them have to say hello again: their connections are gone.
   void ForgetRoutes();

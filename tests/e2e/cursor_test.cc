@@ -165,6 +165,26 @@ TEST_F(CursorTest, KilledLikeItsPublisherItGoesOnInTheSameJournal) {
   EXPECT_TRUE(bytes == ReadFile(out()));
 }
 
+TEST_F(CursorTest, AtTheEndThePublisherWaitsForOneThatWasKilled) {
+  Publish();
+  const std::string bytes = MakeRecords(11, 40 * kMiB);
+  Produce(bytes);
+  auto first = StartInto(Stdio::Pipe());
+  std::string taken = first->Read(20 * kMiB);  // more is under way
+  Kill(*first);
+  taken += first->ReadAll();
+  End();
+  auto second = StartInto(Stdio::Pipe());
+  const auto begin = second->WaitForEvent("begin");
+  ASSERT_TRUE(begin) << second->log();
+  ExpectGoesOn(*second, begin->at("position"), taken.size());
+  taken.resize(begin->at("position").get<std::size_t>());
+  taken += second->ReadAll();
+  EXPECT_EQ(0, second->Wait()) << second->log();
+  EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
+  EXPECT_TRUE(bytes == taken);
+}
+
 TEST_F(CursorTest, WhatAReaderThatLeavesHasNotReadIsForTheNext) {
   Publish();
   const std::string bytes = MakeRecords(9, 4 * kMiB);

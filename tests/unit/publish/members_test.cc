@@ -57,6 +57,19 @@ TEST(Members, SayHelloAgainWhenTheirConnectionsAreGone) {
   EXPECT_EQ(members.Join("a", "2").position, 17U);
 }
 
+TEST(Members, MayComeBackWhenTheirConnectionIsGone) {
+  Members members;
+  Member& member = members.Join("a", "1");
+  member.reads.emplace_back();
+  member.position = 17;
+  members.ForgetRoute(member);
+  EXPECT_EQ(members.FindByRoute("1"), nullptr);
+  EXPECT_TRUE(member.reads.empty());
+  EXPECT_EQ(members.FindById("a")->position, 17U);
+  EXPECT_EQ(members.Join("a", "2").position, 17U);
+  EXPECT_EQ(members.size(), 1U);
+}
+
 TEST(Members, AreNamedForPeopleWithoutSteeringTheirTerminal) {
   Member member;
   member.id = "9f86";
