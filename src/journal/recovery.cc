@@ -119,12 +119,30 @@ class Recovery {
     return last.end > last.begin;
   }
 
+  // How the stream stands where `segment` begins. Where blocks are missing before it, their
+  // bytes are still good for a count of records.
   std::optional<BlockHeader> LastBefore(const StoredSegment::Found& segment) const {
+    std::uint32_t uncounted = 0;
+    std::optional<bool> ends_record;
     for (auto it = found_.segments.rbegin(); it != found_.segments.rend(); ++it) {
       if (it->begin >= segment.begin) continue;
       std::size_t entries = 0;
       const auto index = ReadIndex(options_.directory, it->begin, UINT64_MAX / 2, &entries);
-      if (!index.empty()) return index.back();
+      const Position from = index.empty() ? it->begin : index.back().end();
+      std::vector<std::byte> bytes(it->end - std::min(it->end, from));
+      int error = 0;
+      const UniqueFd log = OpenForReading(Path(it->begin, kLogSuffix), &error);
+      bytes.resize(log ? ReadAt(log.get(), bytes, from - it->begin) : 0);
+      uncounted += CountRecords(found_.label.records, bytes);
+      if (!bytes.empty() && !ends_record) {
+        ends_record = found_.label.records == RecordFormat::kRaw ||
+                      bytes.back() == Delimiter(found_.label.records);
+      }
+      if (index.empty()) continue;
+      BlockHeader last = index.back();
+      last.records += uncounted;
+      last.ends_record = ends_record.value_or(last.ends_record);
+      return last;
     }
     return std::nullopt;
   }

@@ -171,6 +171,22 @@ TEST_F(DurableTest, AdoptsWhereNothingWasPublishedYet) {
   EXPECT_TRUE(Holes().empty());
 }
 
+TEST_F(DurableTest, CountsTheRecordsOfBlocksThatAreMissingBeforeWhatItAdopts) {
+  Open({.retain_bytes = 2 * kMiB});
+  PublishLines(2 * kSegment);
+  while (Files(".log").size() < 3) PublishLines(16 * kKiB);
+  Append("unfini");
+  Crash();
+  for (const std::string& index : {Files(".idx")[1], Files(".idx")[2]}) {
+    ASSERT_EQ(::truncate(index.c_str(), 0), 0);
+  }
+  Open();
+  EXPECT_EQ(journal_->records(), lines_);
+  Publish("shed\n");
+  EXPECT_EQ(journal_->records(), lines_ + 1);
+  EXPECT_EQ(Holes().size(), 1U);
+}
+
 TEST_F(DurableTest, CutsWhatHadNoBlockAfterACrashOfTheMachine) {
   Open();
   PublishLines(64 * kKiB);
