@@ -69,7 +69,6 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
   }
   const std::vector<std::pair<Words, Words>> subscriber_lines = {
       {{"--no-such-option"}, {"--no-such-option"}},
-      {{"--cursor", "file"}, {"--cursor"}},
       {{"host:port"}, {"host:port"}},
       {{"host:0x10"}, {"host:0x10"}},
       {{"[::1:5590"}, {"[::1:5590"}},
