@@ -11,7 +11,7 @@ namespace {
 // block and every wake of a reader that it spares is time for the bytes themselves.
 constexpr std::size_t kReadBytes = kMaxBlockBytes;
 constexpr std::size_t kPipeBytes = 1024 * 1024;
-constexpr int kFinishReads = 64;  // more than any pipe holds
+constexpr int kFinishReads = 16;  // more than any pipe holds
 
 }  // namespace
 
