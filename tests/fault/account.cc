@@ -221,7 +221,9 @@ class Output {
     Account account;
     account.delivered = delivered;
     account.begin = part.begin;
-    account.position = PositionAfter(part.begin, part.gaps, delivered.size());
+    // Bytes that are too many are told of as such.
+    account.position = std::min(PositionAfter(part.begin, part.gaps, delivered.size()),
+                                std::max(session.produced, part.begin));
     account.gaps = part.gaps;
     account.received_bytes = delivered.size();
     for (const GapReport& gap : part.gaps) {

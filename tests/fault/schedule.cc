@@ -31,7 +31,7 @@ class Maker {
   Schedule Make() {
     MakePublisher();
     MakeSubscribers();
-    made_.bytes = kMiB / 2 + Below(Chance(0.3) ? 10 * kMiB : 3 * kMiB);
+    made_.bytes = kMiB / 2 + Below(Chance(0.4) ? 10 * kMiB : 4 * kMiB);
     made_.rate = Pick<std::size_t>({0, 20 * kMiB, 8 * kMiB});
     MakeFaults(made_.kind);
     std::stable_sort(made_.faults.begin(), made_.faults.end(),
@@ -53,8 +53,8 @@ class Maker {
 
   void MakePublisher() {
     PublisherPlan& plan = made_.publisher;
-    plan.wait = Chance(0.35);
-    plan.retain_mib = Pick<std::size_t>({1, 1, 1, 2, 4, 8});
+    plan.wait = Chance(0.3);
+    plan.retain_mib = Pick<std::size_t>({1, 1, 1, 1, 2, 8});
     plan.delimiter = Chance(0.75) ? '\n' : '\0';
     const bool needed = Is(Kind::kPowerLoss) || Is(Kind::kDamage);
     plan.journal = (Chance(0.6) || needed) && features_.journal;

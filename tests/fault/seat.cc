@@ -74,6 +74,14 @@ void Seat::OpenOutputs() {
   }
 }
 
+/// Longer than anything that a subscriber has to outlast.
+std::string Seat::GiveUp() const {
+  if (schedule_.publisher.journal) return "10s";
+  const bool dies =
+      schedule_.kind == Kind::kKillPublisher || schedule_.kind == Kind::kCrashPoint;
+  return dies ? "2s" : "5s";
+}
+
 Command Seat::MakeCommand() {
   Command command;
   if (!broken_.wrapper.empty()) command.argv = {"/bin/sh", "-c", broken_.wrapper, "sh"};
@@ -85,9 +93,7 @@ Command Seat::MakeCommand() {
   if (!plan_.attach) add({"--no-attach"});
   if (plan_.cursor) add({"--cursor", cursor(), "--from", "start"});
   if (plan_.follow) add({"--follow"});
-  // Without a journal nobody comes back; with one it may take a moment.
-  const bool for_good = !schedule_.publisher.journal;
-  if (!plan_.follow) add({"--give-up", for_good ? "5s" : "10s"});
+  if (!plan_.follow) add({"--give-up", GiveUp()});
   if (plan_.restart && plan_.consumers > 0) add({"--restart", "on-failure"});
   const Words keep = {KeepBinary(), OutputPath(0)};
   if (plan_.output == OutputKind::kExec) {

@@ -60,6 +60,7 @@ class Seat {
 
  private:
   Command MakeCommand();
+  std::string GiveUp() const;
   void OpenOutputs();
   std::string OutputPath(std::size_t output) const;
   std::string Delivered(std::size_t output) const;
