@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <set>
 #include <sstream>
 
 #include "fault/features.h"
@@ -84,6 +86,21 @@ Variables FileFaults(const std::string& directory, const std::string& rules,
   made["ASAN_OPTIONS"] =
       (asan != nullptr ? std::string(asan) + ":" : "") + "verify_asan_link_order=0";
   return made;
+}
+
+std::uint16_t OwnPortPair() {
+  static std::mutex mutex;
+  static std::set<int> given;
+  const std::lock_guard lock(mutex);
+  while (true) {
+    const std::uint16_t port = FreePortPair();
+    if (given.contains(port) || given.contains(port + 1)) continue;
+    // After very many runs there are others that are free again.
+    constexpr std::size_t kMost = 8000;
+    if (given.size() > kMost) given.clear();
+    given.insert({port, port + 1});
+    return port;
+  }
 }
 
 bool HasEnded(pid_t pid) {

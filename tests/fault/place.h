@@ -47,6 +47,10 @@ using Variables = std::map<std::string, std::string>;
 Variables FileFaults(const std::string& directory, const std::string& rules,
                      const Variables& more, const Place& place);
 
+/// As FreePortPair, and no other run of this process is given them: a port is to be there still
+/// when a publisher that was killed is started again.
+std::uint16_t OwnPortPair();
+
 /// Whether the program has ended; it can still be waited for.
 bool HasEnded(pid_t pid);
 /// Ids of processes of the group `pid` other than itself, without zombies, as text; "" if none.

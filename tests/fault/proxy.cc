@@ -14,7 +14,7 @@
 #include <system_error>
 #include <utility>
 
-#include "support/files.h"
+#include "fault/place.h"
 
 namespace pipedup::test {
 namespace {
@@ -70,7 +70,7 @@ Proxy::Proxy(std::uint16_t upstream, std::uint64_t seed)
     : upstream_(upstream), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), random_(seed) {
   for (int attempt = 0; !listeners_[0] || !listeners_[1]; ++attempt) {
     if (attempt == 20) Fail("listen");
-    port_ = FreePortPair();
+    port_ = OwnPortPair();
     listeners_[0] = Listen(port_);
     listeners_[1] = Listen(static_cast<std::uint16_t>(port_ + 1));
   }

@@ -60,17 +60,26 @@ void PublisherHost::Start() {
     throw std::runtime_error("the publisher does not listen, status " +
                              to_string(program_->Wait()));
   }
+  const std::string old_session = session_;
   session_ = listening->at("session");
-  if (!sessions_.contains(session_)) NewSession();
+  if (!sessions_.contains(session_)) NewSession(old_session);
   paced_ = Clock::now();
   fed_ = 0;
 }
 
-void PublisherHost::NewSession() {
+/// What comes of a session is told from its number. Where its positions go on from those of an
+/// old one, so do its bytes.
+void PublisherHost::NewSession(const std::string& old_session) {
   const std::size_t number = sessions_.size();
   const std::size_t bytes = number == 0 ? schedule_.bytes : schedule_.bytes / 2 + 1000;
-  sessions_[session_] = {
-      MakeRecords(schedule_.seed * 100 + number, bytes, schedule_.publisher.delimiter), 0};
+  Session made;
+  if (number > 0 && schedule_.publisher.journal) {
+    made.content = sessions_.at(old_session).content.substr(0, JournalHead(place_.journal()));
+    made.produced = made.content.size();
+  }
+  made.content +=
+      MakeRecords(schedule_.seed * 100 + number, bytes, schedule_.publisher.delimiter);
+  sessions_[session_] = std::move(made);
 }
 
 void PublisherHost::Feed(Clock::time_point now) {
@@ -133,7 +142,6 @@ void PublisherHost::GoOn(const std::string& old_session, bool must_keep, std::ui
       violations_.push_back("session " + old_session + " did not go on; " + session_ +
                             " began");
     }
-    session.produced = std::min<std::uint64_t>(head, session.content.size());
     return;
   }
   if (head > session.produced) {

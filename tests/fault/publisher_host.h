@@ -46,12 +46,12 @@ class PublisherHost {
  private:
   Command MakeCommand() const;
   void GoOn(const std::string& old_session, bool must_keep, std::uint64_t told, bool damaged);
-  void NewSession();
+  void NewSession(const std::string& old_session);
 
   const Schedule& schedule_;
   const Broken& broken_;
   const Place& place_;
-  const std::uint16_t port_ = FreePortPair();
+  const std::uint16_t port_ = OwnPortPair();
   std::unique_ptr<Program> program_;
   std::string session_;
   Sessions sessions_;

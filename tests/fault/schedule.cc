@@ -232,11 +232,12 @@ class Maker {
   }
 
   void Disk() {
-    const std::size_t first = 1 + Below(40);
+    const std::size_t first = 1 + Below(25);
     const std::size_t last = first + Pick<std::size_t>({0, 0, 5, 1000});
-    const auto call = Pick<std::string>({"write", "write", "write", "create", "sync"});
+    auto call = Pick<std::string>({"write", "write", "write", "create", "sync"});
     const auto glob = Pick<std::string>({"*.log", "*.log", "*.idx", "*"});
     auto action = Pick<std::string>({"enospc", "eio", "erofs", "short"});
+    if (call == "sync" && !made_.publisher.journal) call = "write";
     if (call != "write" && action == "short") action = "enospc";
     const bool by_space = Chance(0.35);
     const std::size_t space = kMiB / 4 + Below(4 * kMiB);

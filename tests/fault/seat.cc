@@ -142,7 +142,7 @@ std::uint64_t Seat::delivered() const {
 bool Seat::AtEnd() const {
   bool at_end = false;
   for (const Json& event : AllEvents(*program_)) {
-    if (IsEvent(event, "begin")) at_end = false;
+    if (IsEvent(event, "begin") || IsEvent(event, "continues")) at_end = false;
     if (IsEvent(event, "end")) at_end = true;
   }
   return at_end;
