@@ -6,7 +6,9 @@
 #include <sstream>
 #include <vector>
 
+#include "base/bytes.h"
 #include "support/files.h"
+#include "wire/block_header.h"
 
 namespace pipedup::test {
 namespace {
@@ -50,7 +52,15 @@ std::vector<fs::path> Candidates(Damage::Where where, const std::string& directo
 
 std::uint64_t JournalHead(const std::string& journal) {
   const auto logs = FilesLike(journal, ".log");
-  return logs.empty() ? 0 : BeginOf(logs.back()) + FileSize(logs.back());
+  if (logs.empty()) return 0;
+  std::uint64_t head = BeginOf(logs.back()) + FileSize(logs.back());
+  // Where bytes were cut off that had been published, the positions are theirs for good.
+  const std::string index = ReadFile(fs::path(logs.back()).replace_extension(".idx"));
+  for (std::size_t at = 0; at + kHeaderBytes <= index.size(); at += kHeaderBytes) {
+    const ParsedHeader entry = ParseHeader(AsBytes(std::string_view(index).substr(at)));
+    if (entry.header) head = std::max(head, entry.header->end());
+  }
+  return head;
 }
 
 std::uint64_t JournalTail(const std::string& journal) {

@@ -9,7 +9,7 @@
 
 namespace pipedup::test {
 
-/// Position after the last byte in the segments of a journal.
+/// Position at which a journal goes on that its publisher has just mended, if need be.
 std::uint64_t JournalHead(const std::string& journal);
 /// Position of the first one.
 std::uint64_t JournalTail(const std::string& journal);

@@ -351,6 +351,23 @@ int fdatasync(int fd) {
 FTRUNCATE(ftruncate)
 FTRUNCATE(ftruncate64)
 
+#define TRUNCATE(name)                                                                \
+  int name(const char* path, off_t bytes) {                                           \
+    NEXT(int, name, (const char*, off_t));                                            \
+    struct FaultFile file;                                                            \
+    FaultfsFindPath(AT_FDCWD, path, &file);                                           \
+    if (!file.ours) return next(path, bytes);                                         \
+    const int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0); \
+    if (fd < 0) return -1;                                                            \
+    const int result = ftruncate(fd, bytes);                                          \
+    const int error = errno;                                                          \
+    syscall(SYS_close, fd);                                                           \
+    errno = error;                                                                    \
+    return result;                                                                    \
+  }
+TRUNCATE(truncate)
+TRUNCATE(truncate64)
+
 // ---- names ----
 
 static int Rename(int from_at, const char* from, int to_at, const char* to, unsigned flags) {
