@@ -48,19 +48,24 @@ std::vector<fs::path> Candidates(Damage::Where where, const std::string& directo
   return {};
 }
 
+/// Position after the last block that the index of a segment has an entry of.
+std::uint64_t IndexedEnd(const fs::path& log) {
+  std::uint64_t end = BeginOf(log);
+  const std::string index = ReadFile(fs::path(log).replace_extension(".idx"));
+  for (std::size_t at = 0; at + kHeaderBytes <= index.size(); at += kHeaderBytes) {
+    const ParsedHeader entry = ParseHeader(AsBytes(std::string_view(index).substr(at)));
+    if (entry.header) end = std::max(end, entry.header->end());
+  }
+  return end;
+}
+
 }  // namespace
 
 std::uint64_t JournalHead(const std::string& journal) {
   const auto logs = FilesLike(journal, ".log");
   if (logs.empty()) return 0;
-  std::uint64_t head = BeginOf(logs.back()) + FileSize(logs.back());
   // Where bytes were cut off that had been published, the positions are theirs for good.
-  const std::string index = ReadFile(fs::path(logs.back()).replace_extension(".idx"));
-  for (std::size_t at = 0; at + kHeaderBytes <= index.size(); at += kHeaderBytes) {
-    const ParsedHeader entry = ParseHeader(AsBytes(std::string_view(index).substr(at)));
-    if (entry.header) head = std::max(head, entry.header->end());
-  }
-  return head;
+  return std::max(BeginOf(logs.back()) + FileSize(logs.back()), IndexedEnd(logs.back()));
 }
 
 std::uint64_t JournalTail(const std::string& journal) {
@@ -98,7 +103,11 @@ std::optional<std::string> Inflict(const Damage& damage, const std::string& dire
   if (files.empty()) return std::nullopt;
   const auto last = static_cast<double>(files.size() - 1);
   const fs::path& path = files[static_cast<std::size_t>(damage.file * last + 0.5)];
-  const std::uint64_t bytes = FileSize(path);
+  std::uint64_t bytes = FileSize(path);
+  // Nobody can find a changed byte that no index entry has a checksum of.
+  if (damage.where == Damage::Where::kLog && !damage.truncate) {
+    bytes = std::min(bytes, IndexedEnd(path) - BeginOf(path));
+  }
   if (bytes == 0) return std::nullopt;
   const auto at =
       std::min(bytes - 1, static_cast<std::uint64_t>(damage.at * static_cast<double>(bytes)));

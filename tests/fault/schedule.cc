@@ -302,6 +302,8 @@ class Maker {
 
   const Features& features_;
   std::mt19937_64 random_;
+  bool damages_bytes_ = false;
+  bool damages_index_ = false;
   Schedule made_;
 };
 
