@@ -35,7 +35,8 @@ GapReport ToGap(const Json& event) {
           .reason = event.at("reason")};
 }
 
-/// Walks from `begin` through the gaps as far as `bytes` delivered bytes reach.
+/// Walks from `begin` through the gaps as far as `bytes` delivered bytes reach, and to the end
+/// of a gap that comes next.
 std::uint64_t PositionAfter(std::uint64_t begin, const std::vector<GapReport>& gaps,
                             std::uint64_t bytes) {
   std::uint64_t position = begin;
@@ -45,6 +46,12 @@ std::uint64_t PositionAfter(std::uint64_t begin, const std::vector<GapReport>& g
     position = gap.to;
   }
   return position + bytes;
+}
+
+/// The same up to the last of the delivered bytes.
+std::uint64_t LastPosition(std::uint64_t begin, const std::vector<GapReport>& gaps,
+                           std::uint64_t bytes) {
+  return bytes == 0 ? begin : PositionAfter(begin, gaps, bytes - 1) + 1;
 }
 
 /// The account of one output, over one life or, with a cursor, several.
@@ -169,7 +176,7 @@ class Output {
         const std::uint64_t from = event.at("from");
         const std::uint64_t to = event.at("to");
         const std::size_t before = DeliveredBefore(life) - taken_out;
-        const std::uint64_t at = PositionAfter(parts_[0].begin, parts_[0].gaps, before);
+        const std::uint64_t at = LastPosition(parts_[0].begin, parts_[0].gaps, before);
         if (at <= from || parts_.size() != 1) continue;  // the write had not happened
         if (at > to)
           return "more was repeated than " + to_string(from) + " to " + to_string(to);
