@@ -48,12 +48,6 @@ std::uint64_t PositionAfter(std::uint64_t begin, const std::vector<GapReport>& g
   return position + bytes;
 }
 
-/// The same up to the last of the delivered bytes.
-std::uint64_t LastPosition(std::uint64_t begin, const std::vector<GapReport>& gaps,
-                           std::uint64_t bytes) {
-  return bytes == 0 ? begin : PositionAfter(begin, gaps, bytes - 1) + 1;
-}
-
 /// The account of one output, over one life or, with a cursor, several.
 class Output {
  public:
@@ -167,23 +161,29 @@ class Output {
     gap->records_known = true;
   }
 
-  /// With a pipe, the write that was under way at a kill may be there twice, if it was said.
+  /// With a pipe, the write that was under way at a kill may be there twice, or be there and
+  /// reported lost, if it was said. Takes out what the life that was killed had of it.
   std::string TakeOutRepeated() {
     std::size_t taken_out = 0;
     for (std::size_t life = 1; life < lives_.size(); ++life) {
       for (const Json& event : lives_[life]->events) {
-        if (!IsEvent(event, "repeated")) continue;
+        if (!IsEvent(event, "repeated") || parts_.size() != 1) continue;
         const std::uint64_t from = event.at("from");
         const std::uint64_t to = event.at("to");
+        std::vector<GapReport> gaps = parts_[0].gaps;
+        std::erase_if(gaps, [from](const GapReport& gap) { return gap.from >= from; });
         const std::size_t before = DeliveredBefore(life) - taken_out;
-        const std::uint64_t at = LastPosition(parts_[0].begin, parts_[0].gaps, before);
-        if (at <= from || parts_.size() != 1) continue;  // the write had not happened
+        const std::uint64_t at = PositionAfter(parts_[0].begin, gaps, before);
+        if (at <= from) continue;  // the write had not happened
         if (at > to)
           return "more was repeated than " + to_string(from) + " to " + to_string(to);
         const auto twice = static_cast<std::size_t>(at - from);
         const std::string_view content = sessions_.at(parts_[0].session).content;
-        if (delivered_.compare(before, twice, content.substr(from, twice)) != 0) continue;
-        delivered_.erase(before, twice);
+        if (delivered_.compare(before - twice, twice, content.substr(from, twice)) != 0) {
+          return "another byte was delivered between " + to_string(from) + " and " +
+                 to_string(at);
+        }
+        delivered_.erase(before - twice, twice);
         taken_out += twice;
       }
     }
