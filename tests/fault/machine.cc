@@ -128,8 +128,20 @@ std::optional<std::string> Inflict(const Damage& damage, const std::string& dire
 void LoseTail(const std::string& journal, std::uint64_t bytes) {
   const auto logs = FilesLike(journal, ".log");
   if (logs.empty()) return;
-  const std::uint64_t size = FileSize(logs.back());
-  fs::resize_file(logs.back(), size - std::min(size, bytes));
+  const fs::path& log = logs.back();
+  const std::uint64_t size = FileSize(log);
+  const std::uint64_t end = BeginOf(log) + size - std::min(size, bytes);
+  const fs::path index = fs::path(log).replace_extension(".idx");
+  const std::string entries = ReadFile(index);
+  std::uint64_t head = BeginOf(log);
+  std::size_t kept = 0;
+  for (; kept + kHeaderBytes <= entries.size(); kept += kHeaderBytes) {
+    const ParsedHeader entry = ParseHeader(AsBytes(std::string_view(entries).substr(kept)));
+    if (!entry.header || entry.header->end() > end) break;
+    head = entry.header->end();
+  }
+  fs::resize_file(index, kept);
+  fs::resize_file(log, head - BeginOf(log));
 }
 
 }  // namespace pipedup::test

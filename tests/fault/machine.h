@@ -24,7 +24,7 @@ void RestoreFromShadow(const std::string& directory, const std::string& shadow);
 /// there is no such file or it is empty.
 std::optional<std::string> Inflict(const Damage& damage, const std::string& directory);
 
-/// Cuts `bytes` bytes off the end of the newest segment, and its index entries off with them:
+/// Cuts blocks off the end of the newest segment, so many that `bytes` bytes go or all of it:
 /// what a recovery that is broken on purpose does.
 void LoseTail(const std::string& journal, std::uint64_t bytes);
 

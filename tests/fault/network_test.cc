@@ -26,8 +26,7 @@ class NetworkTest : public ::testing::Test {
     static const std::string why_not = TwoMachines::WhyNot();
     if (!why_not.empty()) GTEST_SKIP() << why_not;
     machines_ = std::make_unique<TwoMachines>();
-    Words options = {"--bind", "*:5590", "--insecure", "--wait-subs", "1", "--linger",
-                     "5s"};
+    Words options = {"--bind", "*:5590", "--insecure", "--wait-subs", "1", "--linger", "5s"};
     options.insert(options.end(), more_.begin(), more_.end());
     publisher_ = std::make_unique<Publisher>(
         directory_, Publisher::Setup{.options = options, .wrapper = machines_->OnPublisher()});
@@ -61,8 +60,8 @@ class NetworkTest : public ::testing::Test {
     Account account = AccountOf(*subscriber_, ReadFile(file_));
     EXPECT_EQ("", CheckEquation({.produced = bytes_}, account)) << subscriber_->log();
     EXPECT_EQ(status == 3, !account.gaps.empty());
-    // After a partition the publisher may hear what was sent before it behind what was sent after
-    // it, and miss the subscriber's last words: then it says who did not confirm the end.
+    // After a partition the publisher may hear what was sent before it behind what was sent
+    // after it, and miss the subscriber's last words: then it says who did not confirm the end.
     const int publisher = publisher_->Wait();
     EXPECT_TRUE(publisher == 0 || (publisher == 3 && publisher_->said("unconfirmed")))
         << publisher_->log() << subscriber_->log();
