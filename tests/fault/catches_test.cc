@@ -31,7 +31,9 @@ Schedule With(Schedule schedule, Fault fault) {
 }
 
 Schedule PublisherIsKilled() {
-  return With(Plain(Kind::kKillPublisher), {.what = Fault::What::kKill, .at = 2 * kMiB});
+  // In the middle of a segment, which has 1 MiB.
+  constexpr std::size_t kMiddle = 2 * kMiB + kMiB / 2;
+  return With(Plain(Kind::kKillPublisher), {.what = Fault::What::kKill, .at = kMiddle});
 }
 
 Schedule OnDisk(Schedule schedule, const std::string& fsync) {
