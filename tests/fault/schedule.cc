@@ -289,9 +289,15 @@ class Maker {
 
   void DamageOne() {
     Damage damage;
+    using Where = Damage::Where;
     damage.where =
-        Pick<Damage::Where>({Damage::Where::kLog, Damage::Where::kLog, Damage::Where::kIndex,
-                             Damage::Where::kLabel, Damage::Where::kCursor});
+        Pick<Where>({Where::kLog, Where::kLog, Where::kIndex, Where::kLabel, Where::kCursor});
+    // Bytes that have lost their checksum with an index are taken as they are: what is changed
+    // in them after that, nobody can find.
+    if (damage.where == Where::kIndex && damages_bytes_) damage.where = Where::kLog;
+    if (damage.where == Where::kLog && damages_index_) damage.where = Where::kIndex;
+    damages_bytes_ |= damage.where == Where::kLog;
+    damages_index_ |= damage.where == Where::kIndex;
     damage.truncate = Chance(0.4);
     damage.file = Chance(0.5) ? 1 : Part();
     damage.at = Part();
