@@ -358,6 +358,35 @@ std::string CheckLives(const SubscriberPlan& plan, std::vector<const Life*> live
   return "";
 }
 
+/// Lives that go on where the one before them stopped; from a damaged cursor on, an account of
+/// its own, which must not begin behind the end of the last one.
+std::string CheckResumed(const SubscriberPlan& plan, std::vector<Life> lives,
+                         const Sessions& sessions, const Checks& checks) {
+  std::size_t first = 0;
+  for (std::size_t end = 1; end <= lives.size(); ++end) {
+    if (end < lives.size() && !lives[end].cursor_damaged) continue;
+    std::vector<const Life*> part;
+    for (std::size_t i = first; i < end; ++i) part.push_back(&lives[i]);
+    std::string wrong = CheckLives(plan, part, sessions, checks);
+    if (!wrong.empty() || end == lives.size()) return wrong;
+    for (const Json& event : lives[end].events) {
+      if (!IsEvent(event, "begin")) continue;
+      Output before(part, 0, "", sessions, checks);
+      const std::uint64_t reached = before.Position(event.at("session"));
+      if (reached > 0 && event.at("position").get<std::uint64_t>() > reached) {
+        return "with a damaged cursor it begins behind " + to_string(reached);
+      }
+    }
+    const std::vector<std::string> had = part.back()->delivered;
+    for (std::size_t i = end; i < lives.size(); ++i) {
+      for (std::size_t k = 0; k < had.size(); ++k)
+        lives[i].delivered[k].erase(0, had[k].size());
+    }
+    first = end;
+  }
+  return "";
+}
+
 }  // namespace
 
 bool IsEvent(const Json& event, std::string_view name) {
@@ -373,7 +402,7 @@ std::string CheckSubscriber(const SubscriberPlan& plan, const std::vector<Life>&
                             const Sessions& sessions, const Checks& checks) {
   std::vector<const Life*> all;
   for (const Life& life : lives) all.push_back(&life);
-  if (plan.cursor && !all.empty()) return CheckLives(plan, all, sessions, checks);
+  if (plan.cursor && !all.empty()) return CheckResumed(plan, lives, sessions, checks);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string wrong = CheckLives(plan, {all[i]}, sessions, checks);
     if (!wrong.empty()) return "life " + to_string(i) + ": " + wrong;

@@ -20,6 +20,7 @@ struct Life {
   int status = kStillRunning;
   bool killed = false;          ///< by a fault: it could neither finish nor say totals
   bool cut_short = false;       ///< told to end before the end of the stream
+  bool cursor_damaged = false;  ///< before it: it may have begun anew
   bool publisher_gone = false;  ///< when it ended there was nobody left to read from
   /// What each output got: one, or one per consumer. With a cursor every life adds to the
   /// same output, and these are all bytes up to the life's end.

@@ -259,6 +259,7 @@ class Run {
       if (const auto done = Inflict(*damage_of_seat_, seat.directory())) {
         Note(*done);
         cursor_damaged_ = true;
+        seat.NoteDamage();
       }
       damage_of_seat_.reset();
     }

@@ -179,6 +179,7 @@ Life Seat::MakeLife() const {
   life.log = program_->log();
   life.killed = killed_;
   life.cut_short = cut_short_;
+  life.cursor_damaged = damaged_;
   life.consumer_killed = consumer_killed_;
   if (plan_.restart) life.consumer_killed.assign(consumer_killed_.size(), false);
   for (std::size_t i = 0; i < consumer_killed_.size(); ++i) {
@@ -209,6 +210,7 @@ void Seat::FinishLife(bool publisher_gone) {
   life.status = status;
   life.publisher_gone = publisher_gone;
   lives_.push_back(std::move(life));
+  damaged_ = false;
   program_.reset();
 }
 

@@ -26,6 +26,8 @@ class Seat {
   std::string name() const { return "subscriber" + std::to_string(index_); }
   Proxy* proxy() { return proxy_.get(); }
 
+  /// What was done to its cursor while it was down may make the next life begin anew.
+  void NoteDamage() { damaged_ = true; }
   /// A new life. With a cursor its output goes on, else it has one of its own.
   void Start();
   /// Takes what a pipe holds.
@@ -78,6 +80,7 @@ class Seat {
   std::unique_ptr<Program> program_;
   bool killed_ = false;
   bool cut_short_ = false;
+  bool damaged_ = false;
   bool reads_ = true;  // the test, where it is the consumer
   UniqueFd write_end_;
   UniqueFd read_end_;
