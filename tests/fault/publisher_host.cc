@@ -12,6 +12,12 @@ namespace {
 using std::to_string;
 
 constexpr std::size_t kPaceBytes = 16 * 1024;
+// Programs that are watched by a sanitizer need several times as long to come to their end.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr const char* kLinger = "15s";
+#else
+constexpr const char* kLinger = "3s";
+#endif
 
 }  // namespace
 
@@ -31,7 +37,8 @@ Command PublisherHost::MakeCommand() const {
   add({"--records", plan.delimiter == '\0' ? "nul" : "lines"});
   add({"--wait-subs", to_string(schedule_.subscribers.size()), "--wait-timeout", "4s"});
   // Whoever begins anew leaves somebody behind who is waited for until then.
-  add({"--linger", "3s", "--stall-limit", schedule_.SomebodyBeginsAnew() ? "1500ms" : "30s"});
+  add({"--linger", kLinger, "--stall-limit",
+       schedule_.SomebodyBeginsAnew() ? "1500ms" : "30s"});
   if (plan.journal) add({"--journal", place_.journal(), "--fsync", plan.fsync});
   if (!plan.checksum || broken_.no_checksum) add({"--no-checksum"});
 
