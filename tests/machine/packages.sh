@@ -12,9 +12,11 @@ build_packages=(
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)
-# The tests. procps and python3 are used by tests that look at processes or act as a peer;
-# benchmarks are not run, but they have to compile.
-test_packages=(libgtest-dev libbenchmark-dev procps:ps python3:python3)
+# The tests. procps and python3 are used by tests that look at processes or act as a peer, iproute2
+# and iptables by those that unplug a network; benchmarks are not run, but they have to compile.
+test_packages=(
+  libgtest-dev libbenchmark-dev procps:ps python3:python3 iproute2:ip iptables:iptables
+)
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)
 

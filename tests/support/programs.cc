@@ -139,8 +139,15 @@ Json Subscriber::stats() const {
 }
 
 Account Subscriber::account(std::string delivered) const {
-  const Json totals = stats();
-  if (totals.is_null()) throw std::runtime_error("the subscriber gave no account: " + log());
+  return AccountOf(*this, std::move(delivered));
+}
+
+Account AccountOf(const Program& subscriber, std::string delivered) {
+  const std::vector<Json> all = subscriber.events("stats");
+  if (all.empty()) {
+    throw std::runtime_error("the subscriber gave no account: " + subscriber.log());
+  }
+  const Json& totals = all.back();
   Account made;
   made.delivered = std::move(delivered);
   made.begin = totals.at("begin");
@@ -148,7 +155,7 @@ Account Subscriber::account(std::string delivered) const {
   made.received_bytes = totals.at("received_bytes");
   made.lost_bytes = totals.at("lost_bytes");
   made.lost_records = totals.at("lost_records");
-  for (const Json& gap : events("gap")) {
+  for (const Json& gap : subscriber.events("gap")) {
     made.gaps.push_back({.session = gap.at("session"),
                          .from = gap.at("from"),
                          .to = gap.at("to"),

@@ -91,6 +91,9 @@ class Subscriber : public Program {
   std::string file_;
 };
 
+/// What a subscriber that has ended wrote, and what it said about it.
+Account AccountOf(const Program& subscriber, std::string delivered);
+
 /// What a program did that was run to its end.
 struct Outcome {
   int status = kStillRunning;
