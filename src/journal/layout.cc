@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/checksum.h"
 #include "base/text.h"
 #include "os/file.h"
 #include "os/io.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kDigits = 20;
 constexpr const char* kLabelName = "/journal";
+constexpr const char* kCheck = "check ";
 constexpr const char* kMagic = "pipedup journal 1";
 constexpr std::size_t kMaxLabelBytes = 4096;
 constexpr std::size_t kMaxSegmentBytes = std::size_t{1} << 40;
@@ -80,10 +82,14 @@ std::string EncodeLabel(const JournalLabel& label) {
   for (const PastSession& past : label.past) {
     text += "past " + Hex(past.session) + " " + std::to_string(past.end) + "\n";
   }
-  return text;
+  return text + kCheck + Hex(Checksum(AsBytes(text))) + "\n";
 }
 
 std::optional<JournalLabel> ParseLabel(std::string_view text) {
+  const std::size_t checked = text.rfind(kCheck);
+  const bool sound_text =
+      checked != text.npos &&
+      text.substr(checked) == kCheck + Hex(Checksum(AsBytes(text.substr(0, checked)))) + "\n";
   std::istringstream lines{std::string(text)};
   std::string line;
   if (!std::getline(lines, line) || line != kMagic) return std::nullopt;
@@ -127,6 +133,7 @@ std::optional<JournalLabel> ParseLabel(std::string_view text) {
     if (!sound) return std::nullopt;
   }
   const bool sized = label.segment_bytes > 0 && label.segment_bytes <= kMaxSegmentBytes;
+  if (label.durable && !sound_text) return std::nullopt;
   if (label.session == 0 || !sized || label.past.size() > kMostPast) return std::nullopt;
   return label;
 }

@@ -39,7 +39,8 @@ enum class SyncMode : std::uint8_t { kNever, kInterval, kAlways };
 ///     segment 4194304
 ///
 /// and, on disk, also `from`, `used`, `stream`, `records`, `boot`, `sync`, `closed` and `past`
-/// lines. Unknown lines are for later versions.
+/// lines, and `check`, the XXH3-64 of what stands before it. Unknown lines are for later
+/// versions.
 struct JournalLabel {
   SessionId session = 0;
   std::size_t segment_bytes = 0;  ///< the most that one .log holds

@@ -29,14 +29,13 @@ class Recovery {
       }
       return std::nullopt;
     }
-    if (label) {
+    // One without what belongs to a journal on disk is one that was cut.
+    if (label && label->durable) {
       found_.label = std::move(*label);
-      if (!found_.label.durable) {
-        throw Error("journal '" + Escape(options_.directory) +
-                    "': is the journal in memory of another publisher");
-      }
+    } else if (found_.segments.empty()) {
+      return std::nullopt;
     } else {
-      GuessLabel(why);
+      GuessLabel(label ? options_.directory + "/journal: is not whole" : why);
     }
     same_boot_ = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();

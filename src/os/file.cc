@@ -127,7 +127,9 @@ std::optional<std::uint64_t> FileBytes(const std::string& path) {
 }
 
 int TruncateFile(const std::string& path, std::uint64_t bytes) {
-  return ::truncate(path.c_str(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;
+  return SyncFile(fd.get());
 }
 
 int SyncFile(int fd) {

@@ -73,7 +73,8 @@ std::uint64_t FileBytes(int fd);
 /// Size of the plain file `path`; nothing if there is none.
 std::optional<std::uint64_t> FileBytes(const std::string& path);
 
-/// Cuts the file to its first `bytes` bytes. 0, or an errno.
+/// Cuts the file to its first `bytes` bytes, so that a crash of the machine does not bring the
+/// rest back. 0, or an errno.
 int TruncateFile(const std::string& path, std::uint64_t bytes);
 
 /// Waits until what was written to the file would survive a crash of the machine. 0, or an

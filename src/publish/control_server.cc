@@ -84,7 +84,7 @@ void ControlServer::Receive() {
                    [&](const control::StatsRequest&) { OnStats(route); },
                    [&](const control::Bye&) {
                      if (Member* member = members_.FindByRoute(route)) {
-                       RemoveMember(member->id, false);
+                       RemoveMember(std::string(member->id), false);
                      }
                    },
                    [&](const auto&) {
@@ -116,15 +116,18 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
     Reply(route, refused);
     return;
   }
+  // Nobody waits for the answer any more; or two have one id, and the older one will connect
+  // anew.
+  if (members_.IsLate(hello.id, route)) return;
   const Member* before = members_.FindByRoute(route);
   if (before != nullptr && before->id != hello.id) {
     RemoveMember(std::string(before->id), false);  // one connection is one member
   }
   const Member* const known = members_.FindById(hello.id);
   const bool is_new = known == nullptr;
-  const bool came_back = known != nullptr && known->route != route;
+  const std::string last_route = is_new ? "" : known->route;
   Member& member = members_.Join(hello.id, route);
-  if (came_back) {
+  if (!is_new && last_route != route) {
     // It may be another run of it, with the same cursor, that stands before where the last one
     // did: its next status says where, and its reads until then.
     member.confirmed_any = false;
@@ -314,7 +317,8 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
         journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
     if (!block) {
       const Position goes_on = journal_.NextSound(pending.next);
-      if (!FinishGone(member, pending, goes_on, "missing or damaged in the journal")) return true;
+      if (!FinishGone(member, pending, goes_on, "missing or damaged in the journal"))
+        return true;
       continue;
     }
     const SendStatus status = SendBlock(member, *block);

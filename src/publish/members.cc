@@ -1,10 +1,16 @@
 #include "publish/members.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
 
 namespace pipedup {
+namespace {
+
+constexpr std::size_t kMostEarlierRoutes = 4;
+
+}  // namespace
 
 std::string Member::Label() const {
   std::string label = "'" + Escape(name.empty() ? id : name, 80) + "'";
@@ -24,11 +30,23 @@ Member* Members::FindById(const std::string& id) {
 
 Member& Members::Join(const std::string& id, const std::string& route) {
   Member& member = by_id_[id];
-  if (!member.route.empty()) id_of_route_.erase(member.route);
   member.id = id;
-  member.route = route;
+  if (member.route != route) {
+    if (!member.route.empty()) {
+      id_of_route_.erase(member.route);
+      member.earlier_routes.push_back(member.route);
+      if (member.earlier_routes.size() > kMostEarlierRoutes) member.earlier_routes.pop_front();
+    }
+    member.route = route;
+  }
   id_of_route_[route] = id;
   return member;
+}
+
+bool Members::IsLate(const std::string& id, const std::string& route) {
+  const Member* const member = FindById(id);
+  return member != nullptr && !member->route.empty() && member->route != route &&
+         std::ranges::find(member->earlier_routes, route) != member->earlier_routes.end();
 }
 
 void Members::Restore(Member member) {

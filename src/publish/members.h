@@ -26,6 +26,7 @@ struct PendingRead {
 struct Member {
   std::string id;     ///< chosen by the subscriber; the same through reconnects
   std::string route;  ///< ROUTER's name for its connection; changes with each
+  std::deque<std::string> earlier_routes;  ///< of the last few
   std::string name;
   std::string host;
   std::string address;
@@ -63,6 +64,9 @@ class Members {
   Member* FindById(const std::string& id);
   /// A new member, or the one with that id, reached through `route` from now on.
   Member& Join(const std::string& id, const std::string& route);
+  /// The member has said hello over another connection since `route` was its: what comes there
+  /// was held up on the way.
+  bool IsLate(const std::string& id, const std::string& route);
   /// One that was a member of the publisher before this one, and has not been heard yet.
   void Restore(Member member);
   void Remove(const std::string& id);

@@ -347,6 +347,27 @@ TEST_F(DurableTest, FindsItsSessionInTheBlocksIfTheLabelIsDamaged) {
   EXPECT_EQ(journal_->past_sessions()[0].session, 100U);
 }
 
+TEST_F(DurableTest, ALabelThatIsCutOrFlippedAnywhereNeverStopsIt) {
+  Open();
+  PublishLines(64 * kKiB);
+  Crash();
+  const std::string found = path_;
+  const std::uint64_t bytes = *FileBytes(found + "/journal");
+  for (std::uint64_t i = 0; i < 2 * bytes; ++i) {
+    SCOPED_TRACE(i);
+    path_ = directory_.path() + "/label";
+    fs::remove_all(path_);
+    fs::copy(found, path_);
+    if (i < bytes) {
+      ASSERT_EQ(::truncate((path_ + "/journal").c_str(), static_cast<off_t>(i)), 0);
+    } else {
+      Flip(path_ + "/journal", i - bytes);
+    }
+    ASSERT_NO_THROW(Open());
+    EXPECT_EQ(journal_->head(), all_.size());
+  }
+}
+
 TEST_F(DurableTest, RetentionDropsWhatAnEarlierProcessWrote) {
   Open({.retain_bytes = 2 * kMiB});
   PublishLines(2 * kMiB);

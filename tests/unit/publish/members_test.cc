@@ -23,6 +23,22 @@ TEST(Members, KeepWhatIsKnownOverANewConnection) {
   EXPECT_EQ(members.size(), 1U);
   EXPECT_EQ(members.FindByRoute("1"), nullptr);
   EXPECT_EQ(members.FindByRoute("2")->id, "a");
+  EXPECT_EQ(members.FindById("a")->route, "2");
+}
+
+TEST(Members, AreNotTakenBackToAConnectionThatIsOver) {
+  Members members;
+  EXPECT_FALSE(members.IsLate("a", "1"));
+  members.Join("a", "1");
+  EXPECT_FALSE(members.IsLate("a", "1"));
+  members.Join("a", "2");
+  EXPECT_TRUE(members.IsLate("a", "1")) << "it was held up on the way";
+  EXPECT_FALSE(members.IsLate("a", "2"));
+  EXPECT_FALSE(members.IsLate("a", "3"));
+  EXPECT_EQ(members.FindByRoute("1"), nullptr);
+  Member& member = members.Join("a", "3");
+  members.ForgetRoute(member);
+  EXPECT_FALSE(members.IsLate("a", "1")) << "there is no other";
 }
 
 TEST(Members, AreGoneWhenRemoved) {
