@@ -17,7 +17,7 @@ std::unique_ptr<AttachedJournal> AttachedJournal::Open(const std::string& direct
                                                        SessionId session, std::string* why) {
   const std::optional<JournalLabel> label = ReadJournalLabel(directory, why);
   if (!label) return nullptr;
-  if (label->session != session) {
+  if (label->session != session || label->lapsed) {
     *why = directory + ": holds another session";
     return nullptr;
   }

@@ -55,7 +55,10 @@ JournalDirectory JournalDirectory::OnDisk(const std::string& path,
   if (!MakeNamedDirectory(path, group, &why)) throw Error("journal: " + why);
   auto lock = FileLock::TryAcquire(path + kLockName, &why);
   if (!lock) throw Error("journal: " + why);
-  return JournalDirectory(CanonicalPath(path), std::move(*lock), true);
+  JournalDirectory made(CanonicalPath(path), std::move(*lock), true);
+  made.held_ = LockDirectory(path);
+  if (!made.held_) throw Error("journal: " + path + ": held by another process");
+  return made;
 }
 
 JournalDirectory::~JournalDirectory() {

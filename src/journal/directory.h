@@ -40,7 +40,8 @@ class JournalDirectory {
       : path_(std::move(path)), stays_(stays), lock_(std::move(lock)) {}
   std::string path_;
   bool stays_;
-  std::optional<FileLock> lock_;
+  std::optional<FileLock> lock_;  // says who holds it
+  UniqueFd held_;                 // of one on disk: the directory
 };
 
 }  // namespace pipedup

@@ -44,8 +44,7 @@ Journal::Journal(JournalOptions options)
   } else if (!options_.directory.empty()) {
     // Without a label nobody reads the files but this process: no harm, and the first segment
     // will say what is wrong with the directory.
-    std::string why;
-    (void)WriteJournalLabel(options_.directory, label_, options_.readers, &why);
+    (void)WriteJournalLabel(options_.directory, label_, options_.readers);
   }
 }
 
@@ -58,8 +57,16 @@ Journal::~Journal() {
   observers_.clear();
   PublishAll();
   syncer_->SyncAll();
-  std::string why;
-  if (!WriteLabel(written_.position, &why)) options_.warn("journal: " + why);
+  if (const int error = WriteLabel(written_.position); error != 0) {
+    options_.warn("journal: write to '" + options_.directory + "': " + ErrnoText(error));
+  }
+  for (const std::shared_ptr<AnySegment>& segment : segments_) {
+    const auto* const here = dynamic_cast<const Segment*>(segment.get());
+    if (here == nullptr || here->complete_in_files()) continue;
+    options_.warn("journal: positions " + std::to_string(here->begin()) + " to " +
+                  std::to_string(here->end()) +
+                  " were in memory only, and are gone with this process");
+  }
 }
 
 // ---- what was there ----
@@ -71,18 +78,11 @@ void Journal::Recover() {
   look.new_session = options_.session;
   look.boot = options_.durable->boot;
   look.records = options_.records;
+  look.stream = options_.durable->stream;
   look.now_ns = options_.wall_clock();
   look.warn = options_.warn;
   if (std::optional<Recovered> found = pipedup::Recover(look)) {
     label_ = std::move(found->label);
-    if (!label_.stream.empty() && label_.stream != options_.durable->stream) {
-      throw Error("journal '" + options_.directory + "': is of stream '" + label_.stream +
-                  "', not of '" + options_.durable->stream + "'");
-    }
-    if (label_.records != options_.records) {
-      throw Error("journal '" + options_.directory +
-                  "': its records are others than those of --records");
-    }
     for (StoredSegment::Found& segment : found->segments) {
       segments_.push_back(std::make_shared<StoredSegment>(
           std::move(segment), [this](Position from, Position to) { OnDamage(from, to); }));
@@ -104,21 +104,24 @@ void Journal::Recover() {
     published_ = written_;
   }
   label_.from = written_.position;
-  std::string why;
-  if (!WriteLabel(std::nullopt, &why)) throw Error("journal: " + why);
-  Retain();
+  if (const int error = WriteLabel(std::nullopt); error != 0) {
+    throw Error("journal: write to '" + options_.directory + "': " + ErrnoText(error));
+  }
 }
 
 // Something is published that is in no file. If this process is killed now, the next one could
-// not know which positions are used: without a label it begins a new session.
+// not know which positions are used: it begins a new session.
 void Journal::Lapse() {
   if (!options_.durable || lapsed_) return;
   lapsed_ = true;
-  RemoveJournalLabel(options_.directory);
+  if (!LapseJournalLabel(options_.directory)) {
+    options_.warn("journal: '" + options_.directory + "' cannot be marked as incomplete");
+  }
 }
 
-bool Journal::WriteLabel(std::optional<Position> closed, std::string* why) {
+int Journal::WriteLabel(std::optional<Position> closed) {
   label_.durable = true;
+  label_.lapsed = false;
   label_.segment_bytes = std::max(label_.segment_bytes, segment_size_.data_bytes);
   label_.used = written_.position;
   label_.used_records = written_.records;
@@ -126,12 +129,14 @@ bool Journal::WriteLabel(std::optional<Position> closed, std::string* why) {
   label_.stream = options_.durable->stream;
   label_.records = options_.records;
   label_.boot = options_.durable->boot;
-  label_.sync = options_.durable->sync;
-  while (!WriteJournalLabel(options_.directory, label_, options_.readers, why)) {
-    if (!DropOldestFile()) return false;
+  // After an error nobody knows what is safe.
+  const bool failed = counters_.sync_errors > 0;
+  label_.sync = failed ? SyncMode::kNever : options_.durable->sync;
+  while (true) {
+    const int error = WriteJournalLabel(options_.directory, label_, options_.readers);
+    if (error == 0) lapsed_ = false;
+    if (error == 0 || !IsNoSpace(error) || !DropOldestFile()) return error;
   }
-  lapsed_ = false;
-  return true;
 }
 
 void Journal::OnDamage(Position from, Position to) {
@@ -212,13 +217,12 @@ void Journal::NewSegment(bool in_memory) {
     while (!segment && IsNoSpace(error) && DropOldestFile()) segment = make(&error);
     if (!segment) NoteNoSpace(error);
   }
-  std::string why;
   if (!segment) {
     segment = Segment::InMemory(written_.position, segment_size_);
     if (!options_.directory.empty()) ++counters_.memory_segments;
     Lapse();
   } else if (lapsed_) {
-    (void)WriteLabel(std::nullopt, &why);  // else with the next segment
+    (void)WriteLabel(std::nullopt);  // else with the next segment
   }
   segments_.push_back(segment);
   last_ = std::move(segment);
@@ -235,7 +239,7 @@ void Journal::SealLast() {
     return;
   }
   cost_ += last->cost();
-  last->Seal(options_.splice_out || options_.durable);
+  last->Seal(options_.splice_out);
   if (!options_.durable || !last->complete_in_files()) return;
   segments_.back() = std::make_shared<StoredSegment>(
       StoredSegment::Found{options_.directory, last->begin(), last->end(),
@@ -337,7 +341,7 @@ void Journal::Publish(std::size_t length) {
     ++counters_.blocks;
     length -= part;
     const Block block{header, {last_, bytes}};
-    if (syncer_) syncer_->OnWritten(last_, written_.position);
+    if (syncer_) syncer_->OnWritten(last_->begin(), written_.position);
     if (syncer_ && options_.durable->sync == SyncMode::kAlways) {
       unsafe_.push_back(block);
     } else {
@@ -356,12 +360,15 @@ void Journal::Synced() {
   if (!syncer_) return;
   syncer_->waker().Clear();
   if (syncer_->errors() > sync_errors_) {
-    if (sync_errors_ == 0) {
+    const bool first = sync_errors_ == 0;
+    sync_errors_ = counters_.sync_errors = syncer_->errors();
+    // Before anybody is told of what may not be safe.
+    if (first && WriteLabel(std::nullopt) != 0) Lapse();
+    if (first) {
       options_.warn("journal: sync '" + options_.directory +
                     "': " + ErrnoText(syncer_->last_error()) +
                     "; it may not survive a crash of the machine, the live stream goes on");
     }
-    sync_errors_ = counters_.sync_errors = syncer_->errors();
   }
   while (!unsafe_.empty() && unsafe_.front().header.end() <= syncer_->synced()) {
     const Block block = std::move(unsafe_.front());
@@ -404,9 +411,12 @@ void Journal::DropExpired() {
   }
   while (segments_.size() > 1) {
     const AnySegment& oldest = Use(0);
-    const bool expired =
-        oldest.blocks() == 0 || now - oldest.block(oldest.blocks() - 1).time_ns > age;
-    if (!expired || !DropOldest()) break;
+    // One without a block says nothing of its age, but the next one does.
+    const AnySegment& tells = oldest.blocks() > 0 ? oldest : Use(1);
+    if (tells.blocks() == 0) break;
+    const std::int64_t time_ns =
+        tells.block(&tells == &oldest ? tells.blocks() - 1 : 0).time_ns;
+    if (now - time_ns <= age || !DropOldest()) break;
   }
 }
 

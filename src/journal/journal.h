@@ -117,6 +117,9 @@ class Journal {
   int sync_fd() const { return syncer_ ? syncer_->waker().fd() : -1; }
   /// Publishes what has become safe, and warns of a disk that fails.
   void Synced();
+  /// With SyncMode::kAlways: so much waits for the disk that nothing more should be appended
+  /// before Synced is called.
+  bool congested() const { return written_.position - published_.position > kMostUnsafe; }
 
   // ---- read ----
 
@@ -143,7 +146,7 @@ class Journal {
   /// goes on. A block that was published with more than 256 KiB is not cut if it fits `max`.
   std::optional<Block> Read(Position at, std::size_t max) const;
   /// The first position from `at` on that can be read, as far as is known; head() if there is
-  /// none.
+  /// none. `at` itself, though nothing can be read there, if that will pass: try again.
   Position NextSound(Position at) const;
 
   /// The bytes from `at` on to the end of its segment, at most `max`, as they can be written or
@@ -173,9 +176,11 @@ class Journal {
   const std::string& directory() const { return options_.directory; }
 
  private:
+  static constexpr std::uint64_t kMostUnsafe = 16 * 1024 * 1024;
+
   Position end() const { return last_ ? last_->end() : written_.position; }
   void Recover();
-  bool WriteLabel(std::optional<Position> closed, std::string* why);
+  int WriteLabel(std::optional<Position> closed);
   void Lapse();
   void SealLast();
   Segment& Writable();

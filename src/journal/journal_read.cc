@@ -46,6 +46,8 @@ Position Journal::NextSound(Position at) const {
   at = std::max(at, tail());
   for (std::size_t i = SegmentOf(at); i < segments_.size() && at < head(); ++i) {
     const AnySegment& segment = Use(i);
+    const auto* const stored = dynamic_cast<const StoredSegment*>(&segment);
+    if (stored != nullptr && stored->out_of_reach()) return at;
     for (std::size_t k = segment.FindBlock(at); k < segment.blocks(); ++k) {
       const BlockHeader block = segment.block(k);
       if (block.end() > at) return std::min(std::max(at, block.position), head());
@@ -108,14 +110,19 @@ std::optional<Position> Journal::FindLast(std::uint64_t count) const {
   if (count >= records()) return tail();
   const std::uint64_t wanted =
       records() - count;  // begin right after the end of record `wanted`
-  // The segment, then the block, in which record `wanted` ends.
+  // The segment, then the block, in which record `wanted` ends. A segment that has lost all of
+  // its blocks says nothing, and is passed over.
   std::size_t low = 0;
   std::size_t high = segments_.size();
   while (high - low > 1) {
     const std::size_t middle = low + (high - low) / 2;
-    const AnySegment& segment = Use(middle);
-    const bool before = segment.blocks() > 0 && segment.block(0).records_before < wanted;
-    (before ? low : high) = middle;
+    std::size_t telling = middle;
+    while (telling < high && Use(telling).blocks() == 0) ++telling;
+    if (telling < high && Use(telling).block(0).records_before < wanted) {
+      low = telling;
+    } else {
+      high = middle;
+    }
   }
   AnySegment& segment = Use(low);
   if (segment.blocks() == 0 || segment.block(0).records_before >= wanted) return tail();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <sstream>
 #include <utility>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kDigits = 20;
 constexpr const char* kLabelName = "/journal";
+constexpr const char* kLapsedName = "/journal.lapsed";
 constexpr const char* kCheck = "check ";
 constexpr const char* kMagic = "pipedup journal 1";
 constexpr std::size_t kMaxLabelBytes = 4096;
@@ -138,10 +140,18 @@ std::optional<JournalLabel> ParseLabel(std::string_view text) {
   return label;
 }
 
-bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
-                       std::string* why) {
-  const bool durable = label.durable && label.sync != SyncMode::kNever;
-  return ReplaceFile(directory + kLabelName, EncodeLabel(label), readers, durable, why);
+int WriteJournalLabel(const std::string& directory, const JournalLabel& label,
+                      Readers readers) {
+  const int error =
+      ReplaceFile(directory + kLabelName, EncodeLabel(label), readers, label.durable);
+  if (error == 0 && label.durable) RemoveFile(directory + kLapsedName);
+  return error;
+}
+
+bool LapseJournalLabel(const std::string& directory) {
+  const int error = RenameFile(directory + kLabelName, directory + kLapsedName);
+  const bool marked = error == 0 || RemoveFile(directory + kLabelName);
+  return marked && SyncDirectory(directory) == 0;
 }
 
 void RemoveJournalLabel(const std::string& directory) {
@@ -149,9 +159,11 @@ void RemoveJournalLabel(const std::string& directory) {
 }
 
 std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::string* why) {
-  const std::string path = directory + kLabelName;
+  std::string path = directory + kLabelName;
   int error = 0;
-  const UniqueFd fd = OpenForReading(path, &error);
+  UniqueFd fd = OpenForReading(path, &error);
+  const bool lapsed = !fd && error == ENOENT;
+  if (lapsed) fd = OpenForReading(directory + kLapsedName, &error);
   if (!fd) {
     *why = path + ": " + ErrnoText(error);
     return std::nullopt;
@@ -159,6 +171,7 @@ std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::
   std::array<std::byte, kMaxLabelBytes> content;
   const std::size_t length = ReadAt(fd.get(), content, 0);
   std::optional<JournalLabel> label = ParseLabel(AsText(ByteSpan(content).first(length)));
+  if (label) label->lapsed = lapsed;
   if (!label) *why = path + ": not the label of a journal that this version knows";
   return label;
 }

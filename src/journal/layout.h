@@ -49,6 +49,7 @@ struct JournalLabel {
   Position from = 0;
   // Of a journal on disk.
   bool durable = false;
+  bool lapsed = false;  ///< see LapseJournalLabel; WriteJournalLabel ends it
   std::string stream = {};
   RecordFormat records = RecordFormat::kLines;
   std::string boot = {};  ///< of the machine that the last process wrote on
@@ -66,10 +67,12 @@ std::string EncodeLabel(const JournalLabel& label);
 /// Nothing if it is no label that this version knows.
 std::optional<JournalLabel> ParseLabel(std::string_view text);
 
-/// False, with `*why`, if it could not be written. A durable one takes the old one's place at
-/// once, or not at all.
-bool WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers,
-                       std::string* why);
+/// A label on disk takes the old one's place at once and for good, or not at all. 0, or an
+/// errno.
+int WriteJournalLabel(const std::string& directory, const JournalLabel& label, Readers readers);
+/// Marks a journal on disk: something of it is in memory only. Needs no room. False if it
+/// cannot be marked.
+bool LapseJournalLabel(const std::string& directory);
 void RemoveJournalLabel(const std::string& directory);
 /// Nothing, with `*why`, if there is none or it is of another kind.
 std::optional<JournalLabel> ReadJournalLabel(const std::string& directory, std::string* why);

@@ -37,15 +37,49 @@ class Recovery {
     } else {
       GuessLabel(label ? options_.directory + "/journal: is not whole" : why);
     }
+    CheckKind();
     same_boot_ = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();
     ChooseSession();
+    Mend();
     return std::move(found_);
   }
 
  private:
   std::string Path(Position begin, const char* suffix) const {
     return SegmentPath(options_.directory, begin, suffix);
+  }
+
+  // Nothing is touched before it is known what is there, and before a label says that positions
+  // behind a cut are of another session: whoever is killed in between finds the same again.
+  void Later(std::function<void()> change) { changes_.push_back(std::move(change)); }
+
+  void Mend() {
+    if (found_.began_session) {
+      found_.label.closed.reset();
+      found_.label.used = found_.head;
+      found_.label.used_records =
+          found_.last ? found_.last->records_before + found_.last->records : 0;
+      const int error = WriteJournalLabel(options_.directory, found_.label, options_.readers);
+      if (error != 0 && !IsNoSpace(error)) {
+        throw Error("journal: write to '" + Escape(options_.directory) +
+                    "': " + ErrnoText(error));
+      }
+    }
+    for (const auto& change : changes_) change();
+  }
+
+  void CheckKind() const {
+    const JournalLabel& label = found_.label;
+    if (label_guessed_) return;
+    if (label.stream != options_.stream) {
+      throw Error("journal '" + Escape(options_.directory) + "': is of stream '" +
+                  Escape(label.stream) + "', not of '" + options_.stream + "'");
+    }
+    if (label.records != options_.records) {
+      throw Error("journal '" + Escape(options_.directory) +
+                  "': its records are others than those of --records");
+    }
   }
 
   void FindSegments() {
@@ -63,7 +97,8 @@ class Recovery {
     }
     for (const Position begin : indexes) {
       // It was being made, or dropped, when the process was killed.
-      if (!logs.contains(begin)) RemoveFile(Path(begin, kIndexSuffix));
+      if (!logs.contains(begin))
+        Later([this, begin] { RemoveFile(Path(begin, kIndexSuffix)); });
     }
     for (const Position begin : logs) {
       if (!found_.segments.empty()) found_.segments.back().end = begin;
@@ -99,8 +134,10 @@ class Recovery {
       StoredSegment::Found& last = found_.segments.back();
       if (same_boot_ ? KeepLast(last) : CutLast(last)) return;
       found_.head = last.begin;
-      RemoveFile(Path(last.begin, kLogSuffix));
-      RemoveFile(Path(last.begin, kIndexSuffix));
+      Later([this, begin = last.begin] {
+        RemoveFile(Path(begin, kLogSuffix));
+        RemoveFile(Path(begin, kIndexSuffix));
+      });
       found_.segments.pop_back();
     }
   }
@@ -128,7 +165,8 @@ class Recovery {
       std::size_t entries = 0;
       const auto index = ReadIndex(options_.directory, it->begin, UINT64_MAX / 2, &entries);
       const Position from = index.empty() ? it->begin : index.back().end();
-      std::vector<std::byte> bytes(it->end - std::min(it->end, from));
+      const Position end = std::min<Position>(it->end, it->begin + it->log_bytes);
+      std::vector<std::byte> bytes(end - std::min(end, from));
       int error = 0;
       const UniqueFd log = OpenForReading(Path(it->begin, kLogSuffix), &error);
       bytes.resize(log ? ReadAt(log.get(), bytes, from - it->begin) : 0);
@@ -220,7 +258,12 @@ class Recovery {
     index.erase(bad, index.end());
     if (index.empty()) return false;
     last.end = index.back().end();
-    CutIndex(last, index.size());
+    const std::uint64_t index_bytes = index.size() * kHeaderBytes;
+    if (last.index_bytes > index_bytes) {
+      Later(
+          [path = Path(last.begin, kIndexSuffix), index_bytes] { CutFile(path, index_bytes); });
+    }
+    last.index_bytes = std::min(last.index_bytes, index_bytes);
     if (last.log_bytes > last.end - last.begin) {
       options_.warn("journal: the last " +
                     FormatSize(last.log_bytes - (last.end - last.begin)) +
@@ -241,7 +284,9 @@ class Recovery {
 
   void CutLog(StoredSegment::Found& segment) {
     const std::uint64_t bytes = std::min(segment.log_bytes, segment.end - segment.begin);
-    if (segment.log_bytes > bytes) CutFile(Path(segment.begin, kLogSuffix), bytes);
+    if (segment.log_bytes > bytes) {
+      Later([path = Path(segment.begin, kLogSuffix), bytes] { CutFile(path, bytes); });
+    }
     segment.log_bytes = bytes;
   }
 
@@ -253,12 +298,21 @@ class Recovery {
   void ChooseSession() {
     JournalLabel& label = found_.label;
     const bool clean = label.closed && *label.closed >= found_.head && !cut_blocks_;
-    const bool all_synced = label.sync == SyncMode::kAlways && !cut_blocks_;
-    if (same_boot_ || clean || (all_synced && !label_guessed_)) return;
-    options_.warn("journal: the machine was started anew; session " +
-                  Hex(options_.new_session) + " goes on at position " +
-                  std::to_string(found_.head) + ", where session " + Hex(label.session) +
-                  " was found to end");
+    // Blocks that are cut were never published then: that waits for the disk.
+    const bool all_synced = label.sync == SyncMode::kAlways;
+    const bool same_process = same_boot_ && !label.lapsed;
+    if (same_process || (clean && !label.lapsed) ||
+        (all_synced && !label_guessed_ && !label.lapsed))
+      return;
+    const char* const reason =
+        label.lapsed     ? "something was in memory only, and is gone with the process"
+        : label_guessed_ ? "its label is damaged"
+                         : "the machine was started anew";
+    options_.warn("journal: " + std::string(reason) + "; session " + Hex(options_.new_session) +
+                  " goes on at position " + std::to_string(found_.head) + ", where session " +
+                  Hex(label.session) + " was found to end");
+    // What was cut now is gone for the readers of earlier ones, too.
+    for (PastSession& past : label.past) past.end = std::min(past.end, found_.head);
     label.past.push_back({label.session, found_.head});
     if (label.past.size() > kMostPast) label.past.erase(label.past.begin());
     label.session = options_.new_session;
@@ -268,6 +322,7 @@ class Recovery {
   const RecoveryOptions& options_;
   Recovered found_;
   std::set<std::string> others_;
+  std::vector<std::function<void()>> changes_;
   bool same_boot_ = false;
   bool label_guessed_ = false;
   bool cut_blocks_ = false;  // blocks, not only bytes that none had

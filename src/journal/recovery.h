@@ -19,7 +19,8 @@ struct RecoveryOptions {
   Readers readers = Readers::kNobody;
   SessionId new_session = 0;  ///< for a journal that begins, or whose positions cannot go on
   std::string boot;           ///< of this machine, now; "": not known
-  RecordFormat records = RecordFormat::kLines;  ///< if the label is damaged
+  RecordFormat records = RecordFormat::kLines;  ///< which it must have
+  std::string stream;                           ///< whose journal it must be
   std::int64_t now_ns = 0;                      ///< wall clock: publish time of what is adopted
   std::function<void(const std::string&)> warn;
 };

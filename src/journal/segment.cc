@@ -94,6 +94,8 @@ ByteSpan Segment::View(Position from, std::size_t count) const {
 }
 
 SharedBytes Segment::Bytes(Position from, std::size_t count) {
+  // Somebody has cut the file: reading there would be the end of this process.
+  if (log_fd_ && FileBytes(log_fd_.get()) < from + count - begin()) return {};
   return {shared_from_this(), View(from, count)};
 }
 
@@ -104,14 +106,6 @@ void Segment::Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) {
   }
   pinned->fetch_add(cost(), std::memory_order_relaxed);
   pinned_ = std::move(pinned);
-}
-
-int Segment::SyncLog() const {
-  return log_fd_ ? SyncFile(log_fd_.get()) : 0;
-}
-
-int Segment::SyncIndex() const {
-  return index_fd_ ? SyncFile(index_fd_.get()) : 0;
 }
 
 }  // namespace pipedup

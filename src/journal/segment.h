@@ -76,11 +76,6 @@ class Segment final : public AnySegment, public std::enable_shared_from_this<Seg
 
   void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) override;
 
-  /// Waits until the file of the stream bytes, and the index, would survive a crash of the
-  /// machine. 0, or an errno. Any thread, one at a time, beside the one that appends.
-  int SyncLog() const;
-  int SyncIndex() const;
-
  private:
   Segment(Position begin, Size size) : AnySegment(begin), size_(size) {}
 

@@ -1,19 +1,28 @@
 #include "journal/stored_segment.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/checksum.h"
 #include "journal/layout.h"
 
 namespace pipedup {
+namespace {
+
+bool WillPass(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+}  // namespace
 
 std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
-                                   std::uint64_t log_bytes, std::size_t* entries) {
+                                   std::uint64_t log_bytes, std::size_t* entries, int* error) {
   std::vector<BlockHeader> index;
   *entries = 0;
-  int error = 0;
-  const UniqueFd fd = OpenForReading(SegmentPath(directory, begin, kIndexSuffix), &error);
+  int ignored = 0;
+  if (error == nullptr) error = &ignored;
+  const UniqueFd fd = OpenForReading(SegmentPath(directory, begin, kIndexSuffix), error);
   if (!fd) return index;
   std::vector<std::byte> bytes(FileBytes(fd.get()));
   bytes.resize(ReadAt(fd.get(), bytes, 0));
@@ -46,7 +55,10 @@ StoredSegment::StoredSegment(Found found, OnDamage on_damage, std::weak_ptr<Segm
 const std::vector<BlockHeader>& StoredSegment::index() const {
   if (loaded_) return index_;
   std::size_t entries = 0;
-  index_ = ReadIndex(found_.directory, begin(), found_.log_bytes, &entries);
+  int error = 0;
+  index_ = ReadIndex(found_.directory, begin(), found_.log_bytes, &entries, &error);
+  out_of_reach_ = WillPass(error);
+  if (out_of_reach_) return index_;
   std::erase_if(index_, [this](const BlockHeader& block) {
     return block.end() > found_.end || excluded_.contains(block.position);
   });
@@ -68,6 +80,8 @@ SharedBytes StoredSegment::Bytes(Position from, std::size_t count) {
   if (!log_) {
     log_ = OpenForReading(SegmentPath(found_.directory, begin(), kLogSuffix), &error);
   }
+  out_of_reach_ = out_of_reach_ || (!log_ && WillPass(error));
+  if (out_of_reach_) return {};
   const auto memory = std::make_shared<std::vector<std::byte>>(count);
   if (log_) memory->resize(ReadAt(log_.get(), *memory, from - begin()));
   if (!log_) memory->clear();

@@ -43,8 +43,9 @@ class StoredSegment final : public AnySegment {
   SharedBytes Bytes(Position from, std::size_t count) override;
   void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) override;
 
-  /// The index is in memory.
-  bool loaded() const { return loaded_; }
+  /// Nothing can be read just now, as the process has no descriptor or memory left: that is no
+  /// damage, and passes.
+  bool out_of_reach() const { return out_of_reach_; }
   /// Lets go of the index and the descriptor: they are read again when needed.
   void Forget();
 
@@ -55,6 +56,7 @@ class StoredSegment final : public AnySegment {
   const Found found_;
   const OnDamage on_damage_;
   const std::weak_ptr<Segment> written_;
+  mutable bool out_of_reach_ = false;
   mutable bool loaded_ = false;
   mutable bool told_ = false;  // of what the index lacks
   mutable std::vector<BlockHeader> index_;
@@ -64,9 +66,10 @@ class StoredSegment final : public AnySegment {
 
 /// The sound entries of an index, in order and without overlap, as far as their bytes lie in
 /// [begin, begin + log_bytes). `*entries` is the number of entries in the file up to and with
-/// the last sound one.
+/// the last sound one; `*error` is 0, or the errno of an index that could not be opened.
 std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
-                                   std::uint64_t log_bytes, std::size_t* entries);
+                                   std::uint64_t log_bytes, std::size_t* entries,
+                                   int* error = nullptr);
 
 /// Whether the bytes of `block` are in `bytes`. True without a look if it has no checksum.
 bool ChecksumHolds(const BlockHeader& block, ByteSpan bytes);

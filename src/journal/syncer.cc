@@ -1,5 +1,6 @@
 #include "journal/syncer.h"
 
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -22,17 +23,17 @@ Syncer::~Syncer() {
   thread_.join();
 }
 
-void Syncer::OnWritten(const std::shared_ptr<Segment>& segment, Position end) {
+void Syncer::OnWritten(Position begin, Position end) {
   if (mode_ == SyncMode::kNever) return;
   bool wake = mode_ == SyncMode::kAlways;
   {
     const std::lock_guard lock(mutex_);
     wake = wake || written_ == synced();
     written_ = end;
-    if (waiting_.empty() || waiting_.back() != segment) {
-      waiting_.push_back(segment);
-      names_ = names_ || newest_ != segment->begin();
-      newest_ = segment->begin();
+    if (waiting_.empty() || waiting_.back() != begin) {
+      waiting_.push_back(begin);
+      names_ = names_ || newest_ != begin;
+      newest_ = begin;
     }
   }
   if (wake) changed_.notify_all();
@@ -58,7 +59,7 @@ void Syncer::RemoveNow(AnySegment& segment,
 }
 
 void Syncer::Forget(Position begin) {
-  std::erase_if(waiting_, [begin](const auto& each) { return each->begin() == begin; });
+  std::erase(waiting_, begin);
 }
 
 void Syncer::SyncAll() {
@@ -87,7 +88,7 @@ void Syncer::Run() {
     std::deque<Removal> removals = std::exchange(removals_, {});
     const bool sync = due();
     if (stop_ && !sync && removals.empty()) return;
-    std::deque<std::shared_ptr<Segment>> segments;
+    std::deque<Position> segments;
     if (sync) segments = std::exchange(waiting_, {});
     const bool names = sync && std::exchange(names_, false);
     const Position written = written_;
@@ -96,7 +97,6 @@ void Syncer::Run() {
     removals.clear();
     if (sync) {
       SyncRound(segments, names);
-      segments.clear();  // the last one to let go of a file may wait for the disk
       next_round = std::chrono::steady_clock::now() + interval_;
       synced_.store(written, std::memory_order_release);
       rounds_.fetch_add(1, std::memory_order_relaxed);
@@ -109,18 +109,26 @@ void Syncer::Run() {
 
 // The bytes of a segment before its index: an entry that is there has its bytes. Then the
 // directory, without which neither can be found.
-void Syncer::SyncRound(const std::deque<std::shared_ptr<Segment>>& segments, bool names) {
+void Syncer::SyncRound(const std::deque<Position>& segments, bool names) {
   const auto note = [this](int error) {
     if (error == 0) return;
     last_error_.store(error, std::memory_order_relaxed);
-    errors_.fetch_add(1, std::memory_order_relaxed);
+    errors_.fetch_add(1, std::memory_order_release);
     waker_.Wake();
   };
-  for (const std::shared_ptr<Segment>& segment : segments) {
-    note(segment->SyncLog());
-    note(segment->SyncIndex());
-  }
+  for (const Position begin : segments) note(SyncFiles(begin));
   if (names) note(SyncDirectory(directory_));
+}
+
+int Syncer::SyncFiles(Position begin) const {
+  for (const char* suffix : {kLogSuffix, kIndexSuffix}) {
+    int error = 0;
+    const UniqueFd fd = OpenForReading(SegmentPath(directory_, begin, suffix), &error);
+    if (!fd && error == ENOENT) continue;  // dropped meanwhile, or never in a file
+    if (fd) error = SyncFile(fd.get());
+    if (error != 0) return error;
+  }
+  return 0;
 }
 
 }  // namespace pipedup

@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "base/units.h"
+#include "journal/any_segment.h"
 #include "journal/layout.h"
-#include "journal/segment.h"
 #include "os/waker.h"
 
 namespace pipedup {
@@ -23,8 +23,9 @@ namespace pipedup {
 /// slow disk delays nobody but whoever waits for it. What is written while it waits for the
 /// disk goes with the next round.
 ///
-/// What it is given is kept alive until it is done. After an error nobody knows what the disk
-/// holds: it is counted, and the position moves on, because waiting would mend nothing.
+/// Files are opened by name when their turn comes, so that nothing is held meanwhile. After an
+/// error nobody knows what the disk holds: it is counted, and the position moves on, because
+/// waiting would mend nothing.
 class Syncer {
  public:
   /// `directory` has the segments' names. kInterval: a round every `interval` while there is
@@ -35,8 +36,9 @@ class Syncer {
   Syncer(const Syncer&) = delete;
   Syncer& operator=(const Syncer&) = delete;
 
-  /// `segment` has blocks up to `end`, and its files may be new. From the writing thread.
-  void OnWritten(const std::shared_ptr<Segment>& segment, Position end);
+  /// The segment that begins at `begin` has blocks up to `end`, and its files may be new. From
+  /// the writing thread.
+  void OnWritten(Position begin, Position end);
   /// Calls segment->Drop(pinned); it need not be synced any more.
   void Remove(std::shared_ptr<AnySegment> segment,
               std::shared_ptr<std::atomic<std::uint64_t>> pinned);
@@ -61,7 +63,8 @@ class Syncer {
   };
   void Run();
   void Forget(Position begin);
-  void SyncRound(const std::deque<std::shared_ptr<Segment>>& segments, bool names);
+  void SyncRound(const std::deque<Position>& segments, bool names);
+  int SyncFiles(Position begin) const;
 
   const std::string directory_;
   const SyncMode mode_;
@@ -73,7 +76,7 @@ class Syncer {
   std::atomic<int> last_error_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::shared_ptr<Segment>> waiting_;  // under mutex_, as all below
+  std::deque<Position> waiting_;  // segments; under mutex_, as all below
   std::deque<Removal> removals_;
   Position written_ = 0;
   Position newest_ = UINT64_MAX;  // segment that was told of last

@@ -141,27 +141,37 @@ int SyncFile(int fd) {
 
 int SyncDirectory(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return fd ? SyncFile(fd.get()) : errno;
+  const int error = fd ? SyncFile(fd.get()) : errno;
+  return IsUnsupported(error) ? 0 : error;
 }
 
-bool ReplaceFile(const std::string& path, const std::string& text, Readers readers,
-                 bool durable, std::string* why) {
+int ReplaceFile(const std::string& path, const std::string& text, Readers readers,
+                bool durable) {
   const std::string temporary = path + ".new";
   ::unlink(temporary.c_str());  // of a process that was killed meanwhile
   int error = 0;
   UniqueFd fd = CreateFile(temporary, &error, readers);
-  if (fd) {
-    error = WriteAt(fd.get(), AsBytes(text), 0).error;
-    if (error == 0 && durable) error = SyncFile(fd.get());
-    if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-    if (error != 0) ::unlink(temporary.c_str());
+  if (!fd) return error;
+  error = WriteAt(fd.get(), AsBytes(text), 0).error;
+  if (error == 0 && durable) error = SyncFile(fd.get());
+  if (error == 0) error = RenameFile(temporary, path);
+  if (error != 0) {
+    ::unlink(temporary.c_str());
+    return error;
   }
-  if (error == 0 && durable) {
-    const std::size_t slash = path.rfind('/');
-    error = SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
-  }
-  if (error != 0) *why = path + ": " + ErrnoText(error);
-  return error == 0;
+  const std::size_t slash = path.rfind('/');
+  return durable ? SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash + 1))
+                 : 0;
+}
+
+int RenameFile(const std::string& from, const std::string& to) {
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+UniqueFd LockDirectory(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.Reset();
+  return fd;
 }
 
 bool RemoveFile(const std::string& path) {

@@ -80,14 +80,18 @@ int TruncateFile(const std::string& path, std::uint64_t bytes);
 /// Waits until what was written to the file would survive a crash of the machine. 0, or an
 /// errno: then nobody knows what is there.
 int SyncFile(int fd);
-/// The same for the names in a directory: files that were made in it, or renamed.
+/// The same for the names in a directory: files that were made in it, or renamed. 0 as well
+/// where a file system knows no such thing.
 int SyncDirectory(const std::string& path);
 
 /// Makes `text` the whole content of `path` (mode 0600, or 0640), at once: whoever looks sees
-/// the old content or the new. With `durable` it survives a crash of the machine. False, with
-/// `*why`; the old content stays then.
-bool ReplaceFile(const std::string& path, const std::string& text, Readers readers,
-                 bool durable, std::string* why);
+/// the old content or the new. With `durable` it survives a crash of the machine. 0, or an
+/// errno: the old content stays then, unless it is only the crash that it would not survive.
+int ReplaceFile(const std::string& path, const std::string& text, Readers readers,
+                bool durable);
+
+/// Gives a file another name in the same directory. 0, or an errno.
+int RenameFile(const std::string& from, const std::string& to);
 
 /// Which regular file it is that is open, and how long.
 struct FileIdentity {
@@ -136,6 +140,10 @@ std::string CanonicalPath(const std::string& path);
 
 /// The names in a directory, without "." and ".."; none if it cannot be read.
 std::vector<std::string> ListDirectory(const std::string& path);
+
+/// Holds the directory `path` itself against other processes, until the descriptor is closed: a
+/// lock file can be removed. None, if another one holds it.
+UniqueFd LockDirectory(const std::string& path);
 
 /// Holds `path` (created with mode 0600 if need be) locked against other processes until
 /// destroyed or the process dies. The file says which process that is.

@@ -41,7 +41,10 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter)
       publisher_(context_, loop_, journal_, MakePublisherOptions(options), *this) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (journal_.sync_fd() >= 0) {
-    loop_.OnReadable(journal_.sync_fd(), [this] { journal_.Synced(); });
+    loop_.OnReadable(journal_.sync_fd(), [this] {
+      journal_.Synced();
+      ReadOrNot();
+    });
   }
   SayStart();
   if (options_.tee) OpenTee();
@@ -150,7 +153,7 @@ int PublishRun::Run() {
 // Every reason not to read is a flag; the producer waits while one of them is set.
 void PublishRun::ReadOrNot() {
   if (!source_) return;
-  if (waiting_for_subs_ || held_ || tee_full_) {
+  if (waiting_for_subs_ || held_ || tee_full_ || journal_.congested()) {
     source_->Pause();
   } else {
     source_->Resume();

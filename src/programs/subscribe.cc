@@ -170,18 +170,19 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
 
   void OnSessionContinues(const control::Welcome& now, SessionId old,
                           Position position) override {
-    ended_ = false;
-    if (old == now.session) {
+    if (std::exchange(ended_, false) && old == now.session) {
       reporter_.Info("continues", "the stream goes on at position " + std::to_string(position),
                      {{"session", Hex(old)}, {"position", position}});
       return;
     }
     continued_ = {old, position};
+    vanished_ = true;
     if (cursor_) cursor_->OnBegin(now, position);
     reporter_.Warn(
         "continues",
-        "the publisher's machine was started anew: session " + Hex(old) + " goes on as " +
-            Hex(now.session) + " at position " + std::to_string(position),
+        "the publisher has lost what it published last: session " + Hex(old) + " goes on as " +
+            Hex(now.session) + " at position " + std::to_string(position) +
+            "; bytes that were published behind it, and not heard of here, are missing",
         {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
   }
 

@@ -18,6 +18,7 @@ constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's qu
 // A subscriber that gave up waiting asks again, while its earlier reads still stand.
 constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;
 constexpr auto kSilence = std::chrono::seconds(10);
+constexpr auto kRetryUnreadable = std::chrono::milliseconds(100);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
 
@@ -317,6 +318,10 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
         journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
     if (!block) {
       const Position goes_on = journal_.NextSound(pending.next);
+      if (goes_on == pending.next) {
+        ScheduleServe(kRetryUnreadable);
+        return true;
+      }
       if (!FinishGone(member, pending, goes_on, "missing or damaged in the journal"))
         return true;
       continue;

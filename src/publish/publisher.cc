@@ -99,6 +99,7 @@ void Publisher::OnLeft(const Member& member, bool vanished) {
       member.role != control::Role::kTop) {
     unconfirmed_.push_back(member.Label());
   }
+  if (members_.size() < kFewMembers) SaveMembers();
   events_.OnLeft(member, vanished);
   ApplyPolicy();
   CheckFinished();
@@ -197,6 +198,7 @@ void Publisher::RestoreMembers() {
   pipedup::RestoreMembers(*text, journal_.tail(), journal_.head(), loop_.now(), &members_);
   for (auto& [id, member] : members_.all()) control_.Prepare(member);
   saved_members_ = *text;
+  ApplyPolicy();  // before anything is dropped that they need
 }
 
 // A little old is good enough: a member that stands further than it says loses nothing by it.
@@ -204,8 +206,7 @@ void Publisher::SaveMembers() {
   if (options_.member_file.empty() || finished_) return;
   std::string text = EncodeMembers(members_);
   if (text == saved_members_) return;
-  std::string why;
-  if (ReplaceFile(options_.member_file, text, Readers::kNobody, false, &why)) {
+  if (ReplaceFile(options_.member_file, text, Readers::kNobody, false) == 0) {
     saved_members_ = std::move(text);
   }
 }

@@ -41,6 +41,11 @@ void Source::Resume() {
 }
 
 void Source::Read() {
+  // Whoever calls Synced resumes.
+  if (journal_.congested()) {
+    Pause();
+    return;
+  }
   const AppendResult result = journal_.AppendFrom(fd_, is_pipe_, kReadBytes);
   switch (result.status) {
     case AppendStatus::kAppended:
@@ -75,7 +80,10 @@ void Source::Publish() {
 }
 
 void Source::Finish() {
-  for (int i = 0; i < kFinishReads && !ended_ && IsReadable(fd_); ++i) Read();
+  for (int i = 0; i < kFinishReads && !ended_ && IsReadable(fd_); ++i) {
+    if (journal_.congested()) journal_.Settle();
+    Read();
+  }
   if (!ended_) End(0);
 }
 

@@ -90,6 +90,11 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
       actions_.SessionContinues(welcome, session_, position_);
     }
     if (!welcome.ended && options_.follow) end_.reset();
+    // Another publisher that has lost what it had published: the same positions will be other
+    // bytes.
+    if (begun_ && welcome.head < position_ && welcome.started_ns != welcome_.started_ns) {
+      ContinueIn(welcome, welcome.head);
+    }
     known_head_ = std::max(known_head_, welcome.head);
     welcome_ = welcome;
     if (state_ == State::kJoining) EnterCatchUp();
@@ -155,9 +160,9 @@ bool ModeMachine::Resume(const control::Welcome& welcome) {
   return true;
 }
 
-// The publisher's machine has crashed, and what it had not made safe is gone: the old session
-// up to `end` is the beginning of this one. Whoever has read further has read what nobody else
-// will.
+// The publisher has lost what was in memory only, or not yet safe when its machine crashed: the
+// old session up to `end` is the beginning of this one. Whoever has read further has read what
+// nobody else will.
 void ModeMachine::ContinueIn(const control::Welcome& welcome, Position end) {
   const SessionId old = session_;
   const Position stood = position_;
@@ -168,7 +173,7 @@ void ModeMachine::ContinueIn(const control::Welcome& welcome, Position end) {
   ClosePendingGap(nullptr);
   if (begun_ && known_head_ > std::max(stood, end)) {
     position_ = std::max(stood, end);
-    Lose(known_head_, "lost in a crash of the publisher's machine");
+    Lose(known_head_, "lost by the publisher");
     ClosePendingGap(nullptr);
   }
   LeaveLive();
@@ -410,9 +415,11 @@ void ModeMachine::OnGone(const control::Done& done) {
     return;
   }
   if (tail <= position_) return;
-  if (!begun_ && options_.from.kind == Beginning::Kind::kPosition &&
-      position_ == options_.from.value) {
-    BeginAt(position_);  // it was asked for by its position, so it counts as lost
+  const bool by_position =
+      options_.from.kind == Beginning::Kind::kPosition && position_ == options_.from.value;
+  const bool damaged = !done.reason.empty() && options_.from.kind == Beginning::Kind::kStart;
+  if (!begun_ && (by_position || damaged)) {
+    BeginAt(position_);  // it was asked for, so it counts as lost
   }
   const bool have = !stash_.empty() && stash_.front().header.position <= tail;
   const Position to = have ? stash_.front().header.position : tail;

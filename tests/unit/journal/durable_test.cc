@@ -331,6 +331,16 @@ TEST_F(DurableTest, FindsRecordsAndTimesOverHoles) {
   EXPECT_EQ(journal_->FindSince(later), since);
   EXPECT_EQ(journal_->FindLast(1), all_.size() - kKiB);
   EXPECT_EQ(journal_->FindLast(100), all_.size() - 100 * kKiB);
+  for (const std::string& index : Files(".idx")) {
+    if (index != Files(".idx").front() && index != Files(".idx").back()) RemoveFile(index);
+  }
+  const auto damaged = std::make_unique<Journal>([this] {
+    JournalOptions options = Options(true);
+    options.directory = path_;
+    options.durable = JournalOptions::Durable{"s", SyncMode::kNever, Duration(0), kThisBoot};
+    return options;
+  }());
+  EXPECT_EQ(damaged->FindLast(1), all_.size() - kKiB);
   EXPECT_EQ(journal_->FindLast(1'000'000), 0U);
 }
 
@@ -373,6 +383,7 @@ TEST_F(DurableTest, RetentionDropsWhatAnEarlierProcessWrote) {
   PublishLines(2 * kMiB);
   journal_.reset();
   Open({.retain_bytes = kMiB});
+  PublishLines(16 * kKiB);  // who was there may still need it before
   EXPECT_GT(journal_->tail(), 0U);
   EXPECT_LE(all_.size() - journal_->tail(), kMiB + 2 * kSegment);
   const Position tail = journal_->tail();
@@ -388,6 +399,56 @@ TEST_F(DurableTest, IsOfOneStreamAndOneKindOfRecords) {
   journal_.reset();
   EXPECT_THROW(Open({.stream = "other"}), Error);
   Open();
+}
+
+TEST_F(DurableTest, ALabelThatCannotBeWrittenCostsNoSegment) {
+  Open({.retain_bytes = 2 * kMiB});
+  PublishLines(kMiB);
+  journal_.reset();
+  const auto logs = Files(".log");
+  ASSERT_EQ(::mkdir((path_ + "/journal.new").c_str(), 0700), 0);
+  EXPECT_THROW(Open(), Error);
+  EXPECT_EQ(Files(".log"), logs);
+  ASSERT_EQ(::rmdir((path_ + "/journal.new").c_str()), 0);
+  Open();
+  EXPECT_TRUE(Holes().empty());
+}
+
+TEST_F(DurableTest, IsNotTouchedByOneThatIsRefused) {
+  Open({.sync = SyncMode::kInterval});
+  PublishLines(64 * kKiB);
+  Append("one\n");
+  Crash();
+  Flip(Files(".log").back(), 50 * kKiB);
+  const auto bytes = FileBytes(Files(".log").back());
+  EXPECT_THROW(Open({.boot = kNextBoot, .stream = "other"}), Error);
+  EXPECT_EQ(FileBytes(Files(".log").back()), bytes);
+  Open({.boot = kNextBoot});
+  EXPECT_EQ(journal_->head(), 48 * kKiB);
+  ASSERT_EQ(journal_->past_sessions().size(), 1U);
+}
+
+TEST_F(DurableTest, WhatIsCutIsCutForTheReadersOfAllPastSessions) {
+  Open({.sync = SyncMode::kInterval});
+  PublishLines(64 * kKiB);
+  Crash();
+  Open({.boot = kNextBoot});
+  Crash();
+  Flip(Files(".log").back(), 50 * kKiB);
+  Open({.boot = "boot-3"});
+  ASSERT_EQ(journal_->past_sessions().size(), 2U);
+  for (const PastSession& past : journal_->past_sessions()) EXPECT_EQ(past.end, 48 * kKiB);
+}
+
+TEST_F(DurableTest, FilesWithOddNamesDoNoHarm) {
+  Open();
+  PublishLines(64 * kKiB);
+  journal_.reset();
+  std::ofstream(path_ + "/09000000000000000000.log") << "";
+  std::ofstream(path_ + "/00000000003000000000.log") << "";
+  Open();
+  EXPECT_EQ(journal_->head(), all_.size());
+  EXPECT_TRUE(Holes().empty());
 }
 
 TEST_F(DurableTest, RefusesADirectoryOfOtherThings) {

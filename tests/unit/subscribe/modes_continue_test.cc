@@ -94,6 +94,36 @@ TEST_F(Continue, OneThatHasReadBeyondTheCutGoesBackToIt) {
   EXPECT_EQ(actions_.delivered, Text(160, 640) + Text(480, 640));
 }
 
+TEST_F(Continue, APublisherThatHasLostWhatItPublishedIsNotTakenForAheadOfUs) {
+  MakeLiveAt(160);
+  Live(160, 640);
+  control::Welcome late = WelcomeTo(0, 320);
+  machine_->OnWelcome(late, now_);
+  EXPECT_EQ(machine_->position(), 640U) << "an old answer of the same publisher";
+  machine_->OnConnect(now_);
+  control::Welcome restarted = WelcomeTo(0, 320);
+  restarted.started_ns = 1;
+  machine_->OnWelcome(restarted, now_);
+  EXPECT_EQ(machine_->position(), 320U);
+  EXPECT_TRUE(actions_.Called("continues 7 -> 7 at 320"));
+}
+
+TEST_F(Continue, DamageWhereTheStreamBeginsIsAGapForOneThatAskedForItsStart) {
+  MakeCatchUp(640);
+  control::Done done;
+  done.request = actions_.reads.front().request;
+  done.outcome = control::Done::Outcome::kGone;
+  done.session = kSession;
+  done.tail = 320;
+  done.head = 640;
+  done.reason = "missing or damaged in the journal";
+  machine_->OnDone(done, now_);
+  machine_->OnReplay(Data(320, 640), Payload(320, 640), now_);
+  ASSERT_EQ(actions_.gaps.size(), 1U);
+  EXPECT_EQ(actions_.gaps[0].from, 0U);
+  EXPECT_EQ(actions_.gaps[0].to, 320U);
+}
+
 TEST_F(Continue, ASessionThatIsNotAmongThePastIsAnother) {
   MakeLiveAt(160);
   machine_->OnConnect(now_);
