@@ -198,7 +198,13 @@ void Publisher::RestoreMembers() {
   pipedup::RestoreMembers(*text, journal_.tail(), journal_.head(), loop_.now(), &members_);
   for (auto& [id, member] : members_.all()) control_.Prepare(member);
   saved_members_ = *text;
-  ApplyPolicy();  // before anything is dropped that they need
+  if (!options_.wait) return;
+  // Nothing is dropped that they need. Whether the producer has to wait, the first block decides.
+  Position needed = UINT64_MAX;
+  for (const auto& [id, member] : members_.all()) {
+    if (member.Counts()) needed = std::min(needed, member.position);
+  }
+  journal_.KeepFrom(needed);
 }
 
 // A little old is good enough: a member that stands further than it says loses nothing by it.

@@ -241,13 +241,14 @@ class Maker {
     if (call != "write" && action == "short") action = "enospc";
     const bool by_space = Chance(0.35);
     const std::size_t space = kMiB / 4 + Below(4 * kMiB);
-    const std::size_t nth = 1 + Below(30);
+    // One that cannot be made is a failure at once, and no fault of a run.
+    const std::size_t nth = 4 + Below(30);
     const auto cursor_action = Pick<std::string>({"enospc", "eio", "erofs", "short"});
     if (by_space) {
       made_.publisher.space = space;
     } else {
       made_.publisher.rules +=
-          Rule(call, glob, call == "create" ? first / 8 + 1 : first, last, action);
+          Rule(call, glob, call == "create" ? first / 8 + 4 : first, last, action);
     }
     for (SubscriberPlan& plan : made_.subscribers) {
       if (plan.cursor) plan.rules += Rule("write", "cursor*", nth, nth + 3, cursor_action);
