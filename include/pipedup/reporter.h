@@ -28,7 +28,8 @@ struct ReporterOptions {
 /// mix.
 ///
 /// As text, `pipedup-sub: warning: gap: lost 100 bytes`. As JSON, one object with the members
-/// time (RFC 3339), level, program, event, message, and the fields; what is not UTF-8 gets U+FFFD.
+/// time (RFC 3339), level, program, event, message, and the fields; what is not UTF-8 gets
+/// U+FFFD.
 ///
 /// Text from peers and users must have gone through Escape. Never throws for what is said, nor
 /// when stderr is closed. Threads: any, one line at a time.

@@ -186,6 +186,11 @@ std::string Complete(PubOptions* options) {
   }
   while (options->journal.size() > 1 && options->journal.back() == '/')
     options->journal.pop_back();
+  const bool syncs_by_default =
+      options->sync == SyncMode::kInterval && options->sync_interval == 1s;
+  if (options->journal.empty() && !syncs_by_default) {
+    return "--fsync: a journal in memory is not synced; give --journal DIRECTORY as well";
+  }
   if (options->wait_subs > options->max_subs) {
     return "--wait-subs: " + std::to_string(options->wait_subs) +
            " subscribers cannot join with --max-subs " + std::to_string(options->max_subs);

@@ -199,7 +199,8 @@ void Publisher::RestoreMembers() {
   for (auto& [id, member] : members_.all()) control_.Prepare(member);
   saved_members_ = *text;
   if (!options_.wait) return;
-  // Nothing is dropped that they need. Whether the producer has to wait, the first block decides.
+  // Nothing is dropped that they need. Whether the producer has to wait, the first block
+  // decides.
   Position needed = UINT64_MAX;
   for (const auto& [id, member] : members_.all()) {
     if (member.Counts()) needed = std::min(needed, member.position);

@@ -45,6 +45,7 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
   const std::vector<std::pair<Words, Words>> publisher_lines = {
       {{"--no-such-option"}, {"--no-such-option"}},
       {{"--fsync", "often"}, {"--fsync", "often"}},
+      {{"--fsync", "always"}, {"--fsync", "--journal"}},
       {{"--retain", "12Q"}, {"--retain", "12Q"}},
       {{"--retain", "1KiB"}, {"--retain", "1KiB"}},
       {{"--retain", "2000TiB"}, {"--retain"}},
