@@ -31,7 +31,7 @@ class CursorConsumersTest : public CursorTest {
 
 TEST_F(CursorConsumersTest, KilledAtAnyPointOneConsumerGetsAllAndTwiceOnlyWhatIsSaid) {
   constexpr int kKills = 15;
-  Publish({"--wait-subs", "1"});
+  Publish();
   const std::string bytes = MakeRecords(1, 12 * kMiB);
   std::mt19937 random(2026);
   std::size_t given = 0;

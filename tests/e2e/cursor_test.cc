@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kMiB = 1024 * 1024;
 
 TEST_F(CursorTest, KilledAtAnyPointAFileIsExact) {
-  Publish({"--wait-subs", "1"});
+  Publish();
   KillOften([this] { return Start(); }, MakeRecords(1, 24 * kMiB));
   EXPECT_TRUE(produced_ == ReadFile(out())) << CommonPrefix(produced_, ReadFile(out()));
 }
@@ -27,13 +27,13 @@ TEST_F(CursorTest, KilledAtAnyPointAFileIsExact) {
 TEST_F(CursorTest, KilledAtAnyPointAFileOfLinesIsExact) {
   // Many small writes, behind what somebody else has written.
   WriteFile(out(), "a line of before\n");
-  Publish({"--wait-subs", "1"});
+  Publish();
   KillOften([this] { return Start(); }, MakeLines('a', 20'000));
   EXPECT_TRUE("a line of before\n" + produced_ == ReadFile(out()));
 }
 
 TEST_F(CursorTest, KilledAtAnyPointAFileWithLabelsIsExact) {
-  Publish({"--wait-subs", "1", "-s", "demo"});
+  Publish({"-s", "demo"});
   KillOften([this] { return Start({"--prefix"}); }, MakeLines('a', 100'000));
   std::string expected;
   for (std::size_t at = 0; at < produced_.size();) {
@@ -93,7 +93,7 @@ TEST_F(CursorTest, AnotherFileGoesOnWhereTheOldOneEnds) {
 }
 
 TEST_F(CursorTest, KilledAtAnyPointAPipeGetsAllAndTwiceOnlyWhatIsSaid) {
-  Publish({"--wait-subs", "1"});
+  Publish();
   const std::string bytes = MakeRecords(4, 16 * kMiB);
   std::mt19937 random(815);
   std::size_t at = 0;  // position of the next byte that comes out of the pipe

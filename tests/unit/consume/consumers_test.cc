@@ -185,16 +185,16 @@ TEST_P(ConsumersTest, OneThatIsPassedAndDiesHasLostWhatItsPipeHeldToo) {
 TEST_P(ConsumersTest, OneThatIsPassedTwiceAndDiesHasLostWhatItsPipeHeldBetweenToo) {
   Start(
       "until [ -e go ]; do sleep 0.01; done; "
-      "dd bs=100000 count=1 iflag=fullblock of=first 2>/dev/null; exec sleep 1000");
+      "dd bs=30000 count=1 iflag=fullblock of=first 2>/dev/null; exec sleep 1000");
   Push(kEnoughToPass);
   EXPECT_EQ(passed_, 1);
   std::ofstream(directory_.path() + "/go") << "\n";
   RunUntil([this] { return !gaps_.empty(); });
   Push(kEnoughToPass);
   EXPECT_EQ(passed_, 2);
-  EXPECT_TRUE(Same(Read("first"), LocalBytes(0, 100'000)));
+  EXPECT_TRUE(Same(Read("first"), LocalBytes(0, 30'000)));
   KillSlow();
-  ExpectLostBetween(100'000);
+  ExpectLostBetween(30'000);
 }
 
 TEST_P(ConsumersTest, AnEndTellsTheGapThatIsNotOver) {
