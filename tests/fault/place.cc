@@ -28,7 +28,7 @@ std::string StrangersIn(const std::string& journal) {
   for (const std::string& path : FilesBelow(journal)) {
     const fs::path file(path);
     const std::string name = file.filename();
-    if (name == "lock" || name == "label" || name == "journal") continue;
+    if (name == "lock" || name == "journal" || name == "journal.lapsed") continue;
     if (!IsSegmentFile(name)) return path;
     const char* const other = name.ends_with(".log") ? ".idx" : ".log";
     if (!fs::exists(fs::path(file).replace_extension(other))) {
