@@ -105,7 +105,7 @@ std::optional<Slot> ParseSlot(std::string_view sector) {
   cursor.position = reader.Number<Position>();
   cursor.ended = reader.Skip(" end");
   if (reader.Skip("\nfile ")) {
-    Cursor::File& file = cursor.file.emplace();
+    Cursor::File& file = *(cursor.file = Cursor::File());
     file.device = reader.Number<std::uint64_t>();
     reader.Expect(" ");
     file.inode = reader.Number<std::uint64_t>();
@@ -118,7 +118,7 @@ std::optional<Slot> ParseSlot(std::string_view sector) {
     file.labelled = reader.Skip(" labelled");
   }
   if (reader.Skip("\nwriting to ")) {
-    Cursor::Write& write = cursor.write.emplace();
+    Cursor::Write& write = *(cursor.write = Cursor::Write());
     write.to = reader.Number<Position>();
     reader.Expect(" bytes ");
     write.bytes = reader.Number<std::uint64_t>();

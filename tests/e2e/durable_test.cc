@@ -83,7 +83,7 @@ TEST_F(DurableTest, SubscribersOfAllKindsNoticeAPauseWhenThePublisherIsKilled) {
   std::mt19937 random(7);
   Feed(MakeRecords(7, 24 * kMiB));
   for (int round = 1; round <= 6; ++round) {
-    const std::size_t some = round * 3 * kMiB + random() % kMiB;
+    const std::size_t some = static_cast<std::size_t>(round) * 3 * kMiB + random() % kMiB;
     ASSERT_TRUE(network.WaitForBytes(some)) << network.log();
     Kill();
     Start();
