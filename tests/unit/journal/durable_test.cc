@@ -1,4 +1,5 @@
 // A journal on disk: what the next process finds, whatever has become of the one before it.
+// Long, because each case is a few lines on one fixture that knows how to crash.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/stat.h>
