@@ -248,7 +248,11 @@ void Journal::SealLast() {
 }
 
 bool Journal::DropOldest(bool now) {
-  if (segments_.size() < 2 || segments_.front()->end() > keep_from_) return false;
+  // Who has not been told of it cannot have read it; and a segment that is removed before it is
+  // synced leaves a hole behind, should the machine crash while its name is still there.
+  const Position keep_from =
+      std::min(keep_from_, unsafe_.empty() ? keep_from_ : published_.position);
+  if (segments_.size() < 2 || segments_.front()->end() > keep_from) return false;
   const std::shared_ptr<AnySegment> oldest = std::move(segments_.front());
   segments_.pop_front();
   std::erase(loaded_, oldest.get());

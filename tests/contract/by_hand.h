@@ -19,22 +19,13 @@
 #include "base/checksum.h"
 #include "base/endpoint.h"
 #include "os/fd.h"
+#include "support/same.h"
 #include "wire/block_header.h"
 #include "wire/control.h"
 
 namespace pipedup {
 
 inline constexpr int kPatienceMs = 20'000;  // only ever passes where a test fails
-
-/// Whether two long texts are the same. (EXPECT_EQ would look for the shortest difference, for
-/// which megabytes of lines are too much.)
-inline testing::AssertionResult Same(std::string_view a, std::string_view b) {
-  if (a == b) return testing::AssertionSuccess();
-  const auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  return testing::AssertionFailure()
-         << a.size() << " and " << b.size() << " bytes, which differ at "
-         << (differ.first - a.begin());
-}
 
 struct BlockMessage {
   std::string topic;

@@ -25,7 +25,8 @@ struct Life {
   /// What each output got: one, or one per consumer. With a cursor every life adds to the
   /// same output, and these are all bytes up to the life's end.
   std::vector<std::string> delivered = {};
-  std::vector<bool> consumer_killed = {};
+  std::vector<bool> consumer_killed = {};  ///< for good
+  bool another_consumer = false;           ///< one was killed, and another one is to be started
 };
 
 bool IsEvent(const Json& event, std::string_view name);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <stdexcept>
 
 #include "fault/account.h"
@@ -242,6 +243,10 @@ class Run {
     }
     std::uint64_t told = 0;
     for (const auto& seat : seats_) told = std::max(told, seat->Reached(host_.session()));
+    // The goodbye of one that has left may have died with the publisher: the next one waits.
+    for (const auto& seat : seats_) {
+      if (!seat->running()) gone_before_.insert(seat.get());
+    }
     host_.StartAgain(death_, told, damages_);
     if (host_.sessions().size() > 1) another_session_ = true;
     damages_.clear();
@@ -351,7 +356,7 @@ class Run {
       const std::string message = event.at("message");
       const bool excused = std::any_of(seats_.begin(), seats_.end(), [&](const auto& seat) {
         return message.find(seat->name()) != std::string::npos &&
-               (LinkFailed(*seat) || WasCutShort(*seat));
+               (LinkFailed(*seat) || WasCutShort(*seat) || gone_before_.contains(seat.get()));
       });
       if (!excused) return false;
     }
@@ -423,6 +428,7 @@ class Run {
   std::vector<Damage> damages_;
 
   // Of subscribers.
+  std::set<const Seat*> gone_before_;  // when a publisher that had died was started again
   bool cursor_damaged_ = false;
   std::optional<Damage> damage_of_seat_;
 };

@@ -181,7 +181,10 @@ Life Seat::MakeLife() const {
   life.cut_short = cut_short_;
   life.cursor_damaged = damaged_;
   life.consumer_killed = consumer_killed_;
-  if (plan_.restart) life.consumer_killed.assign(consumer_killed_.size(), false);
+  if (plan_.restart) {
+    life.another_consumer = std::ranges::count(consumer_killed_, true) > 0;
+    life.consumer_killed.assign(consumer_killed_.size(), false);
+  }
   for (std::size_t i = 0; i < consumer_killed_.size(); ++i) {
     life.delivered.push_back(Delivered(i));
   }

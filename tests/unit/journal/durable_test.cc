@@ -458,6 +458,18 @@ TEST_F(DurableTest, RefusesADirectoryOfOtherThings) {
   EXPECT_EQ(FileBytes(path_ + "/notes.txt"), 4U);
 }
 
+TEST_F(DurableTest, WithAlwaysNothingIsDroppedThatNobodyWasToldOf) {
+  Open({.sync = SyncMode::kAlways, .retain_bytes = kMiB});
+  PublishLines(5 * kMiB);
+  EXPECT_EQ(journal_->head(), 0U) << "Synced() was not called";
+  EXPECT_EQ(journal_->tail(), 0U);
+  EXPECT_EQ(journal_->counters().dropped_bytes, 0U);
+  journal_->Settle();
+  EXPECT_EQ(journal_->head(), all_.size());
+  PublishLines(kMiB);
+  EXPECT_GT(journal_->tail(), 0U);
+}
+
 TEST_F(DurableTest, WithAlwaysABlockIsPublishedWhenItIsSafe) {
   Open({.sync = SyncMode::kAlways});
   std::vector<Position> told;

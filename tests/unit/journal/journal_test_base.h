@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "support/same.h"
 
 namespace pipedup {
 
@@ -35,16 +36,6 @@ class TemporaryDirectory {
  private:
   std::string path_;
 };
-
-/// Whether two long texts are the same. (EXPECT_EQ would look for the shortest difference, for
-/// which megabytes of lines are too much.)
-inline testing::AssertionResult Same(std::string_view a, std::string_view b) {
-  if (a == b) return testing::AssertionSuccess();
-  const auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  return testing::AssertionFailure()
-         << a.size() << " and " << b.size() << " bytes, which differ at "
-         << (differ.first - a.begin());
-}
 
 /// How many records end before a position of a text that only grows.
 class RecordCounts {
