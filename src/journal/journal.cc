@@ -38,9 +38,9 @@ Journal::Journal(JournalOptions options)
   label_.session = options_.session;
   label_.segment_bytes = segment_size_.data_bytes;
   if (options_.durable) {
-    Recover();
     syncer_ = std::make_unique<Syncer>(options_.directory, options_.durable->sync,
                                        options_.durable->sync_interval);
+    Recover();
   } else if (!options_.directory.empty()) {
     // Without a label nobody reads the files but this process: no harm, and the first segment
     // will say what is wrong with the directory.
@@ -82,6 +82,7 @@ void Journal::Recover() {
   look.now_ns = options_.wall_clock();
   look.warn = options_.warn;
   if (std::optional<Recovered> found = pipedup::Recover(look)) {
+    if (found->same_boot) SyncLeftovers(*found);
     label_ = std::move(found->label);
     for (StoredSegment::Found& segment : found->segments) {
       segments_.push_back(std::make_shared<StoredSegment>(
@@ -107,6 +108,26 @@ void Journal::Recover() {
   if (const int error = WriteLabel(std::nullopt); error != 0) {
     throw Error("journal: write to '" + options_.directory + "': " + ErrnoText(error));
   }
+}
+
+// What the last process wrote may be in the page cache only, whatever that one was told to do
+// about it, and is published from now on. The system itself writes out what is half a minute
+// old.
+void Journal::SyncLeftovers(const Recovered& found) {
+  constexpr std::int64_t kWrittenOutNs = 60'000'000'000;
+  const bool few = found.label.sync == SyncMode::kAlways;  // kMostUnsafe and what was read then
+  std::size_t first = found.segments.size();
+  while (first > 0) {
+    const StoredSegment::Found& segment = found.segments[first - 1];
+    const std::string log = SegmentPath(options_.directory, segment.begin, kLogSuffix);
+    if (options_.wall_clock() - ModifiedNs(log).value_or(0) > kWrittenOutNs) break;
+    --first;
+    if (few && found.head - segment.begin > 2 * kMostUnsafe) break;
+  }
+  for (; first < found.segments.size(); ++first) {
+    syncer_->OnWritten(found.segments[first].begin, found.segments[first].end);
+  }
+  if (options_.durable->sync == SyncMode::kAlways) syncer_->SyncAll();
 }
 
 // Something is published that is in no file. If this process is killed now, the next one could

@@ -24,6 +24,8 @@
 
 namespace pipedup {
 
+struct Recovered;
+
 /// A block as it goes to readers. `payload` keeps its segment alive.
 struct Block {
   BlockHeader header;
@@ -180,6 +182,7 @@ class Journal {
 
   Position end() const { return last_ ? last_->end() : written_.position; }
   void Recover();
+  void SyncLeftovers(const Recovered& found);
   int WriteLabel(std::optional<Position> closed);
   void Lapse();
   void SealLast();

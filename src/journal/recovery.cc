@@ -38,7 +38,7 @@ class Recovery {
       GuessLabel(label ? options_.directory + "/journal: is not whole" : why);
     }
     CheckKind();
-    same_boot_ = !options_.boot.empty() && found_.label.boot == options_.boot;
+    found_.same_boot = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();
     ChooseSession();
     Mend();
@@ -132,7 +132,7 @@ class Recovery {
   void RecoverLast() {
     while (!found_.segments.empty()) {
       StoredSegment::Found& last = found_.segments.back();
-      if (same_boot_ ? KeepLast(last) : CutLast(last)) return;
+      if (found_.same_boot ? KeepLast(last) : CutLast(last)) return;
       found_.head = last.begin;
       Later([this, begin = last.begin] {
         RemoveFile(Path(begin, kLogSuffix));
@@ -300,7 +300,7 @@ class Recovery {
     const bool clean = label.closed && *label.closed >= found_.head && !cut_blocks_;
     // Blocks that are cut were never published then: that waits for the disk.
     const bool all_synced = label.sync == SyncMode::kAlways;
-    const bool same_process = same_boot_ && !label.lapsed;
+    const bool same_process = found_.same_boot && !label.lapsed;
     if (same_process || (clean && !label.lapsed) ||
         (all_synced && !label_guessed_ && !label.lapsed))
       return;
@@ -323,7 +323,6 @@ class Recovery {
   Recovered found_;
   std::set<std::string> others_;
   std::vector<std::function<void()>> changes_;
-  bool same_boot_ = false;
   bool label_guessed_ = false;
   bool cut_blocks_ = false;  // blocks, not only bytes that none had
 };

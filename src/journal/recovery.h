@@ -31,7 +31,8 @@ struct Recovered {
   std::deque<StoredSegment::Found> segments;  ///< oldest first
   Position head = 0;                          ///< end of the last block
   bool began_session = false;                 ///< `label.session` is the new one
-  std::optional<BlockHeader> last;            ///< the last block, if any is left
+  bool same_boot = false;           ///< what was written last may be in the page cache only
+  std::optional<BlockHeader> last;  ///< the last block, if any is left
 };
 
 /// Looks at the names and sizes of all segments and at every byte of the last one. Its time

@@ -126,6 +126,12 @@ std::optional<std::uint64_t> FileBytes(const std::string& path) {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
+std::optional<std::int64_t> ModifiedNs(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
+  return std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
 int TruncateFile(const std::string& path, std::uint64_t bytes) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;

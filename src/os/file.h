@@ -72,6 +72,8 @@ UniqueFd OpenOrCreate(const std::string& path, int* error);
 std::uint64_t FileBytes(int fd);
 /// Size of the plain file `path`; nothing if there is none.
 std::optional<std::uint64_t> FileBytes(const std::string& path);
+/// When the file `path` was written last, ns since the epoch; nothing if there is none.
+std::optional<std::int64_t> ModifiedNs(const std::string& path);
 
 /// Cuts the file to its first `bytes` bytes, so that a crash of the machine does not bring the
 /// rest back. 0, or an errno.

@@ -44,13 +44,16 @@ class DurableTest : public ::testing::Test {
     ASSERT_EQ(IoStatus::kOk, WriteAll(pipe_.second.get(), AsBytes(bytes)).status);
     produced_ += bytes;
   }
-  /// Writes all of it while the test goes on, and ends the stream.
+  /// Writes all of it while the test goes on.
   void Feed(std::string bytes) {
     produced_ += bytes;
     feeder_ = std::thread([this, text = std::move(bytes)] {
       (void)WriteAll(pipe_.second.get(), AsBytes(text));
-      pipe_.second.Reset();
     });
+  }
+  void End() {
+    if (feeder_.joinable()) feeder_.join();
+    pipe_.second.Reset();
   }
   std::string JournalBytes() const {
     std::vector<std::string> logs;
@@ -91,6 +94,8 @@ TEST_F(DurableTest, SubscribersOfAllKindsNoticeAPauseWhenThePublisherIsKilled) {
     Start();
     EXPECT_EQ(session, publisher_->session());
   }
+  // Not before: the goodbye of one that has got everything might die with a publisher.
+  End();
   EXPECT_EQ(0, network.Wait()) << network.log();
   EXPECT_EQ(0, attached.Wait()) << attached.log();
   EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
@@ -115,6 +120,7 @@ TEST_F(DurableTest, ALateSubscriberReadsWhatEarlierPublishersWrote) {
   Subscriber late(directory_, endpoint_, {"--from", "start"});
   ASSERT_TRUE(late.WaitForBytes(early.size()));
   Feed(MakeLines('b', 1000));
+  End();
   EXPECT_EQ(0, late.Wait()) << late.log();
   ExpectComplete(late);
 }
@@ -130,6 +136,7 @@ TEST_F(DurableTest, AStopIsNoEndOfTheStream) {
   EXPECT_FALSE(subscriber.said("end"));
   Start();
   Feed(MakeLines('b', 100));
+  End();
   EXPECT_EQ(0, subscriber.Wait()) << subscriber.log();
   ExpectComplete(subscriber);
 }
@@ -179,6 +186,7 @@ TEST_F(DurableTest, DamageIsAnExactGapAndNothingHasToBeDeleted) {
   Start({"--wait-subs", "1"});
   Subscriber late(directory_, endpoint_, {"--from", "start"});
   Feed(MakeRecords(4, 1000));
+  End();
   EXPECT_EQ(3, late.Wait()) << late.log();
   const std::vector<Json> gaps = late.events("gap");
   ASSERT_EQ(1u, gaps.size()) << late.log();
@@ -197,6 +205,7 @@ TEST_F(DurableTest, WithSlowWaitARestartWaitsForThoseWhoWereThere) {
   // It is waited for, though it cannot say a word: retention has not passed it.
   ASSERT_TRUE(publisher_->WaitForEvent("waiting").has_value()) << publisher_->log();
   subscriber.Signal(SIGCONT);
+  End();
   EXPECT_EQ(0, subscriber.Wait()) << subscriber.log();
   EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
   ExpectComplete(subscriber);
@@ -206,6 +215,7 @@ TEST_F(DurableTest, WithFsyncAlwaysEverybodyGetsEverything) {
   Start({"--fsync", "always", "--wait-subs", "1"});
   Subscriber subscriber(directory_, endpoint_, {"--from", "start"});
   Feed(MakeRecords(6, 4 * kMiB));
+  End();
   EXPECT_EQ(0, subscriber.Wait()) << subscriber.log();
   EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
   ExpectComplete(subscriber);

@@ -136,7 +136,10 @@ void PublisherHost::StartAgain(Death death, std::uint64_t told,
     }
   }
   Start();
-  const bool must_keep = death == Death::kProcess || schedule_.publisher.fsync == "always";
+  // What it said to be in memory only, or not to be safe, may be gone.
+  const bool disk_failed = logs_.back().find("the live stream goes on") != std::string::npos;
+  const bool must_keep =
+      !disk_failed && (death == Death::kProcess || schedule_.publisher.fsync == "always");
   if (journal) GoOn(old_session, must_keep, told, damaged);
 }
 

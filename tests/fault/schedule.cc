@@ -124,6 +124,8 @@ class Maker {
       case Kind::kPowerLoss:
         made_.restart_publisher = true;
         for (std::size_t i = 0; i < count; ++i) Add(What::kPowerLoss, Whom::kPublisher);
+        // What a killed one has left in the page cache is the next one's to make safe.
+        if (Chance(0.4)) Add(What::kKill, Whom::kPublisher);
         return;
       case Kind::kDamage:
         made_.restart_publisher = true;
