@@ -172,6 +172,11 @@ void Socket::Connect(const std::string& endpoint) {
   }
 }
 
+void Socket::WaitForMessage(std::chrono::milliseconds time) {
+  PollItem item{.fd = fd(), .what = PollItem::For::kRead};
+  Poll({&item, 1}, time);
+}
+
 std::string Socket::bound_endpoint() const {
   return socket_.get(zmq::sockopt::last_endpoint);
 }

@@ -114,6 +114,10 @@ class Socket {
   /// thrown away, and `*frames` is empty). False if there is none.
   bool Receive(std::vector<Message>* frames, std::size_t max_frames);
 
+  /// Waits until there may be a message, or `time` has passed, or a signal has come. Only after
+  /// a Receive that found nothing.
+  void WaitForMessage(std::chrono::milliseconds time);
+
   /// Lets the socket notice slots that its I/O thread has freed, which it otherwise does about
   /// once a millisecond only; then small high-water marks would drop for fast readers.
   void NoticeFreedSlots();

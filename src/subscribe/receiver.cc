@@ -14,7 +14,9 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
 constexpr auto kStatusMoving = std::chrono::milliseconds(250);
 constexpr auto kStatusIdle = std::chrono::seconds(2);
-constexpr int kMessagesPerCall = 64;  // then the loop looks at the other sockets
+constexpr auto kFarewell = std::chrono::milliseconds(500);
+constexpr std::uint64_t kFarewellRequest = 0;  // the machine's own begin with 1
+constexpr int kMessagesPerCall = 64;           // then the loop looks at the other sockets
 constexpr std::size_t kMaxFrames = 2;
 constexpr int kLocalPerCall = 8;  // pieces of at most 1 MiB, then likewise
 // Taken from the journal and not written: enough to keep a writer busy. What is behind it stays
@@ -200,8 +202,36 @@ void Receiver::SetProgress(std::uint64_t queued, Position written) {
   }
 }
 
+// A publisher that has been started again knows nobody who has not said hello to it, and may
+// have told the end of the stream before there was a reason to.
+void Receiver::MakeKnown() {
+  control::Read ping;
+  ping.request = kFarewellRequest;
+  ping.session = machine_.session();
+  Send(ping);
+  const TimePoint deadline = Clock::now() + kFarewell;
+  for (TimePoint now = Clock::now(); now < deadline; now = Clock::now()) {
+    if (!control_->Receive(&frames_, kMaxFrames)) {
+      control_->WaitForMessage(std::chrono::ceil<std::chrono::milliseconds>(deadline - now));
+      continue;
+    }
+    if (frames_.empty()) continue;
+    const control::ParseResult parsed = control::Parse(frames_[0].bytes());
+    const auto* const message = std::get_if<control::Message>(&parsed);
+    if (message == nullptr) continue;  // a block that was asked for
+    const auto* const done = std::get_if<control::Done>(message);
+    if (std::holds_alternative<control::Welcome>(*message) ||
+        (done != nullptr && done->request == kFarewellRequest)) {
+      return;
+    }
+    const auto* const error = std::get_if<control::Error>(message);
+    if (error != nullptr && error->code == "unknown-member") SendHello();
+  }
+}
+
 void Receiver::SayGoodbye(Position written, bool ended) {
   written_ = written;
+  if (control_ && machine_.welcomed()) MakeKnown();
   if (machine_.began()) {
     control::Status status;
     status.session = machine_.session();

@@ -63,7 +63,8 @@ class Receiver final : private ModeActions {
   /// for the status that the publisher gets. To be called whenever they have changed, but from
   /// none of the events except OnReceived.
   void SetProgress(std::uint64_t queued, Position written);
-  /// Tells the publisher where this subscriber stands, and that it leaves.
+  /// Tells the publisher where this subscriber stands, and that it leaves. Waits for an answer
+  /// that shows that it is known there, for at most half a second.
   void SayGoodbye(Position written, bool ended);
   /// Drops both sockets; what was said leaves within half a second.
   void Close();
@@ -98,6 +99,7 @@ class Receiver final : private ModeActions {
   void ReadLocal();
   void ReadLocalSoon();
   void SendStatus();
+  void MakeKnown();
   void Send(const control::Message& message);
   void Tick();
 

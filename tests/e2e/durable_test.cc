@@ -47,9 +47,8 @@ class DurableTest : public ::testing::Test {
   /// Writes all of it while the test goes on.
   void Feed(std::string bytes) {
     produced_ += bytes;
-    feeder_ = std::thread([this, text = std::move(bytes)] {
-      (void)WriteAll(pipe_.second.get(), AsBytes(text));
-    });
+    feeder_ = std::thread(
+        [this, text = std::move(bytes)] { (void)WriteAll(pipe_.second.get(), AsBytes(text)); });
   }
   void End() {
     if (feeder_.joinable()) feeder_.join();
@@ -108,6 +107,21 @@ TEST_F(DurableTest, SubscribersOfAllKindsNoticeAPauseWhenThePublisherIsKilled) {
   EXPECT_TRUE(Same(produced_, journal));
   ExpectComplete(network);
   ExpectComplete(attached);
+}
+
+TEST_F(DurableTest, AnEndThatIsToldByANewPublisherIsConfirmedToIt) {
+  Start({"--wait-subs", "2"});
+  Subscriber network(directory_, endpoint_, {"--from", "start", "--no-attach"});
+  Subscriber attached(directory_, endpoint_, {"--from", "start"});
+  Write(MakeLines('a', 1000));
+  ASSERT_TRUE(network.WaitForBytes(produced_.size())) << network.log();
+  ASSERT_TRUE(attached.WaitForBytes(produced_.size())) << attached.log();
+  Kill();
+  End();
+  Start();
+  EXPECT_EQ(0, network.Wait()) << network.log();
+  EXPECT_EQ(0, attached.Wait()) << attached.log();
+  EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
 }
 
 TEST_F(DurableTest, ALateSubscriberReadsWhatEarlierPublishersWrote) {
