@@ -164,8 +164,12 @@ void Seat::SignalConsumer(std::size_t consumer, int number) {
     reads_ = number != SIGSTOP;
     return;
   }
+  const std::string own = CommandLine(program_->pid());
   for (const Kin& kin : ChildrenOf(program_->pid())) {
-    if (CommandLine(kin.pid).find(OutputPath(consumer)) == std::string::npos) continue;
+    // A copy of the subscriber itself is one that does not run its program yet, or that looks
+    // for leaks at its end.
+    const std::string line = CommandLine(kin.pid);
+    if (line == own || line.find(OutputPath(consumer)) == std::string::npos) continue;
     if (number == SIGKILL) consumer_killed_[consumer] = true;
     ::kill(kin.pid, number);
   }
