@@ -184,6 +184,15 @@ def knows(program, option):
     return re.search(re.escape(option) + r"\b", shown.stdout + shown.stderr) is not None
 
 
+def make_keys(job):
+    """A key pair for the publisher and one for all subscribers: the files of the secret keys."""
+    prefixes = [job.scratch / "pub", job.scratch / "sub"]
+    for prefix in prefixes:
+        subprocess.run([job.programs / "pipedup-keygen", "-o", prefix], check=True, timeout=10,
+                       stdout=subprocess.DEVNULL)
+    return [prefix.with_suffix(".secret") for prefix in prefixes]
+
+
 def start_pipedup(job, transport, modifiers):
     endpoint = (f"ipc://{job.scratch}/s" if transport == "ipc"
                 else f"tcp://127.0.0.1:{free_ports(2)}")  # data, and control behind it
@@ -199,6 +208,11 @@ def start_pipedup(job, transport, modifiers):
         elif modifier.startswith("retain"):
             publisher += ["--retain", modifier.removeprefix("retain")]
     subscriber = [str(job.programs / "pipedup-sub")]
+    if "curve" in modifiers:
+        secrets = make_keys(job)
+        publisher += ["--curve-secret", secrets[0], "--allow-keys", job.scratch / "sub.pub"]
+        subscriber += ["--curve-secret", str(secrets[1]), "--server-key",
+                       str(job.scratch / "pub.pub")]
     if transport != "attached" and knows(subscriber[0], "--no-attach"):
         subscriber.append("--no-attach")
     job.hub(publisher)
@@ -306,8 +320,8 @@ redis, nats, each also with -lines (one message per line, not 64 KiB); redis-unl
 what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
-it the publisher waits), -retainSIZE or -journal (on disk: in $TMPDIR; with -fsyncnever or
--fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
+it the publisher waits), -curve (encrypted, with keys of the run's own), -retainSIZE or -journal (on
+disk: in $TMPDIR; with -fsyncnever or -fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
 
 
 def missing_tools(tools):
@@ -348,9 +362,10 @@ def lookup_built(name, family, modifiers, programs):
         return (lambda job: start_bare(job, transport, modifiers),
                 missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
     if (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
-            all(re.fullmatch(r"nochecksum|drop|retain\d+[KMG]iB|journal|fsync(never|always)", each)
-                for each in modifiers)):
-        missing = missing_programs(["pipedup-pub", "pipedup-sub"], programs)
+            all(re.fullmatch(r"nochecksum|drop|curve|retain\d+[KMG]iB|journal|fsync(never|always)",
+                             each) for each in modifiers)):
+        missing = missing_programs(
+            ["pipedup-pub", "pipedup-sub"] + ["pipedup-keygen"] * ("curve" in modifiers), programs)
         if not missing and transport == "attached" and not knows(programs / "pipedup-sub",
                                                                  "--no-attach"):
             missing = "attached mode"

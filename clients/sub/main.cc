@@ -94,6 +94,29 @@ std::vector<Option> StreamOptions(Line* to) {
   };
 }
 
+std::vector<Option> KeyOptions(Line* to) {
+  namespace cli = pipedup::cli;
+  SubscriberOptions& options = to->options;
+  return {
+      {.name = "server-key",
+       .value = "FILE",
+       .summary = "Encrypt, and read only from the publisher with this public key.",
+       .details =
+           "FILE is a copy of the .pub file that pipedup-keygen made there. The key itself "
+           "may be in the variable PIPEDUP_SERVER_PUBLIC_KEY instead. Needs --curve-secret.",
+       .target = cli::KeyFile(&options.server_key),
+       .group = "Keys"},
+      {.name = "curve-secret",
+       .value = "FILE",
+       .summary = "This subscriber's secret key; needs --server-key.",
+       .details =
+           "Made by pipedup-keygen; its public key has to be in the publisher's --allow-keys. "
+           "The key itself may be in the variable PIPEDUP_CURVE_SECRET_KEY instead. Consumers "
+           "see neither variable.",
+       .target = cli::KeyFile(&options.curve_secret)},
+  };
+}
+
 std::vector<Option> BehaviorOptions(Line* to) {
   namespace cli = pipedup::cli;
   SubscriberOptions& options = to->options;
@@ -187,9 +210,29 @@ std::vector<Option> OutputOptions(Line* to) {
   };
 }
 
+std::string CheckKeys(const SubscriberOptions& options) {
+  namespace cli = pipedup::cli;
+  std::string server;
+  std::string secret;
+  std::string wrong =
+      cli::FindKey("--server-key", options.server_key, cli::kServerKeyVariable, &server);
+  if (wrong.empty()) {
+    wrong =
+        cli::FindKey("--curve-secret", options.curve_secret, cli::kSecretKeyVariable, &secret);
+  }
+  if (!wrong.empty() || server.empty() == secret.empty()) return wrong;
+  return secret.empty() ? server +
+                              ": the publisher asks who is there: --curve-secret FILE is "
+                              "needed as well (pipedup-keygen makes it)"
+                        : secret +
+                              ": --server-key FILE, the publisher's public key, is needed as "
+                              "well: without it anybody could be the publisher";
+}
+
 /// Fills in what depends on several options, and says what is wrong with them together.
 std::string Complete(Line* line) {
   const SubscriberOptions& options = line->options;
+  if (std::string wrong = CheckKeys(options); !wrong.empty()) return wrong;
   if (!options.consumer.empty() && !options.exec.empty()) {
     return "--exec: there is a consumer after -- already; give every one by --exec";
   }
@@ -236,7 +279,7 @@ pipedup::cli::Program Table(Line* to) {
       .libraries = pipedup::LibraryVersions(),
       .command = &to->options.consumer,
       .check = [to] { return Complete(to); }};
-  for (auto* more : {BehaviorOptions, ConsumerOptions, OutputOptions}) {
+  for (auto* more : {KeyOptions, BehaviorOptions, ConsumerOptions, OutputOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
   }
   return program;

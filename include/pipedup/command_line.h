@@ -83,6 +83,21 @@ Target Choice(T* to, const std::vector<std::pair<std::string, T>>& choices) {
 /// See Store. `last` is not read here: it is an option of its own.
 std::string ParseStartAt(std::string_view text, StartAt* to);
 
+/// Name of a file with a key, or with a list of them. A key in its place is refused, and not
+/// repeated: command lines are seen by everybody.
+Target KeyFile(std::string* to);
+
+/// Variables that hold a key itself, and that no child is to see. No options: they are not read
+/// from command lines and files.
+inline constexpr const char* kSecretKeyVariable = "PIPEDUP_CURVE_SECRET_KEY";
+inline constexpr const char* kServerKeyVariable = "PIPEDUP_SERVER_PUBLIC_KEY";
+
+/// Looks where a key comes from: `option` with `file` (empty: not given), or `variable`.
+/// Returns
+/// "" or what is wrong; `*where` is the one that is given, "" if none is.
+std::string FindKey(const std::string& option, const std::string& file, const char* variable,
+                    std::string* where);
+
 /// An endpoint as people type it ("host", ":5600", "ipc:///path"), stored in full. See Store.
 std::string ParseEndpointText(std::string_view text, std::string* to);
 

@@ -37,6 +37,13 @@ struct SubscriberOptions {
   /// where the output is a regular file, and elsewhere at most the write that was under way,
   /// which is said. `stream`, if both are given, is the cursor's.
   std::optional<std::string> cursor;
+  /// Files with the publisher's public key and with this subscriber's secret key (CURVE), for a
+  /// publisher that has keys; both or none. Where a name is empty, the key itself may be in the
+  /// environment: PIPEDUP_SERVER_PUBLIC_KEY, PIPEDUP_CURVE_SECRET_KEY. Both variables are taken
+  /// out of it in any case, so that consumers do not see them. With keys nothing is sent or
+  /// taken in the clear, and only from that publisher.
+  std::string server_key;
+  std::string curve_secret;
   bool follow = false;  ///< stay through the end of a session and through publisher restarts
   bool strict = false;  ///< stop at the first gap
   bool tap = false;     ///< never make a producer wait
@@ -75,8 +82,9 @@ struct SubscriberOptions {
 ///
 /// Returns the exit status of docs (`pipedup-sub --help`): 0, 1, 3, 4, 5, 124, 128+N, 141, or
 /// that of the first consumer, as they were given, whose status is not 0. Throws
-/// std::runtime_error if an option is out of range, the cursor is held by another process or
-/// cannot be written, a consumer cannot be run or the process lacks descriptors.
+/// std::runtime_error if an option is out of range, a key cannot be read, the cursor is held by
+/// another process or cannot be written, a consumer cannot be run or the process lacks
+/// descriptors.
 int Subscribe(const SubscriberOptions& options, Reporter& reporter);
 
 }  // namespace pipedup

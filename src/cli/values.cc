@@ -3,7 +3,10 @@
 #include <optional>
 
 #include "base/endpoint.h"
+#include "base/keys.h"
 #include "base/units.h"
+#include "os/file.h"
+#include "os/process.h"
 #include "pipedup/command_line.h"
 #include "pipedup/subscriber.h"
 #include "wire/block_header.h"
@@ -38,6 +41,27 @@ std::string ParseStartAt(std::string_view text, StartAt* to) {
   return Quote(text) +
          " is none of now, start, a position (like 4096), "
          "a time ago (like -5m)";
+}
+
+Target KeyFile(std::string* to) {
+  return Text(to, [](std::string_view text) -> std::string {
+    if (text.empty()) return "'' is not a file";
+    if (!DecodeKey(text) || FileBytes(std::string(text))) return "";
+    return "this is a key and not the name of a file; it belongs into one, because everybody "
+           "on "
+           "this machine can see command lines";
+  });
+}
+
+std::string FindKey(const std::string& option, const std::string& file, const char* variable,
+                    std::string* where) {
+  const Secret text(Environment(variable));
+  *where = !file.empty() ? option : text.empty() ? "" : variable;
+  if (text.empty()) return "";
+  if (!file.empty()) return option + " and " + variable + " cannot be given together";
+  if (DecodeKey(text.text())) return "";
+  return std::string(variable) +
+         ": not a key, which is 40 characters as pipedup-keygen makes them";
 }
 
 std::string ParseEndpointText(std::string_view text, std::string* to) {

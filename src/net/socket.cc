@@ -1,10 +1,15 @@
 #include "net/socket.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
+#include "base/keys.h"
 #include "os/io.h"
 #include "os/process.h"
 #include "wire/block_header.h"
@@ -17,6 +22,8 @@ namespace {
 // that speak ZMTP 1 or 2, or HTTP: without it they are taken for a subscriber and sent the
 // stream.
 constexpr const char* kZapDomain = "pipedup";
+
+constexpr std::int64_t kCurveBytes = 64;  // more than encryption adds to a message
 
 constexpr int kHandshakeMs = 5000;
 constexpr int kBacklog = 1024;
@@ -33,6 +40,14 @@ struct Hint {
   std::shared_ptr<Outstanding> account;
 };
 
+// A server encrypts for each peer by itself, in the I/O thread that has the peer's connection.
+// All that a client decrypts comes over one connection.
+int IoThreads(const CurveKeys& keys) {
+  constexpr unsigned kMostIoThreads = 4;
+  if (keys.secret.empty() || !keys.server.empty()) return 1;
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostIoThreads));
+}
+
 void Release(void*, void* hint) {
   const std::unique_ptr<Hint> owned(static_cast<Hint*>(hint));
   if (owned->account) owned->account->Release(owned->bytes.size());
@@ -40,8 +55,42 @@ void Release(void*, void* hint) {
 
 }  // namespace
 
-Context::Context(int io_threads) : context_(io_threads) {
+Context::Context(CurveKeys keys) : keys_(std::move(keys)), context_(IoThreads(keys_)) {
   context_.set(zmq::ctxopt::max_sockets, 1023);
+  if (!encrypts()) return;
+  std::array<char, kKeyCharacters + 1> text{};
+  if (zmq_curve_public(text.data(), keys_.secret.text().data()) != 0) {  // ends with a NUL
+    throw Error(std::string("the secret key cannot be used: ") + zmq_strerror(zmq_errno()));
+  }
+  public_key_ = text.data();
+}
+
+void Context::SetKeys(zmq::socket_t& socket) const {
+  if (!encrypts()) return;
+  if (keys_.server.empty()) {
+    socket.set(zmq::sockopt::curve_server, true);
+  } else {
+    socket.set(zmq::sockopt::curve_serverkey, keys_.server);
+    socket.set(zmq::sockopt::curve_publickey, public_key_);
+  }
+  socket.set(zmq::sockopt::curve_secretkey, keys_.secret.text());
+}
+
+KeyPair MakeKeyPair() {
+  std::array<char, kKeyCharacters + 1> public_key{};
+  std::string secret(kKeyCharacters + 1, '\0');
+  if (zmq_curve_keypair(public_key.data(), secret.data()) != 0) {
+    throw Error(std::string("make a key: ") + zmq_strerror(zmq_errno()));
+  }
+  secret.resize(kKeyCharacters);
+  return {public_key.data(), Secret(std::move(secret))};
+}
+
+std::string KeyText(ByteSpan key) {
+  std::array<char, kKeyCharacters + 1> text{};
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(key.data());
+  if (key.size() != kKeyBytes) return "";
+  return zmq_z85_encode(text.data(), bytes, key.size()) == nullptr ? "" : text.data();
 }
 
 std::string ZmqVersion() {
@@ -52,9 +101,9 @@ std::string ZmqVersion() {
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
 }
 
-std::string Message::peer_address() const {
-  const char* address = zmq_msg_gets(message_.handle(), "Peer-Address");
-  return address == nullptr ? "" : address;
+std::string Message::Property(const char* name) const {
+  const char* value = zmq_msg_gets(message_.handle(), name);
+  return value == nullptr ? "" : value;
 }
 
 SharedBytes Message::Share() {
@@ -84,24 +133,26 @@ void Outstanding::Release(std::size_t bytes) {
 
 Socket::Socket(Context& context, zmq::socket_type type) : socket_(context.get(), type) {}
 
-void Socket::SetCommon(std::int64_t max_message_bytes, int linger_ms) {
+void Socket::SetCommon(const Context& context, std::int64_t max_message_bytes, int linger_ms) {
   // Never ZMQ_HEARTBEAT_*: with 4.3.4 a full receive pipe and a dying peer abort the process.
   // Half- open links are found by our own silence timers; keepalive clears their remains at the
   // kernel.
   socket_.set(zmq::sockopt::linger, linger_ms);
   socket_.set(zmq::sockopt::rcvhwm,
               0);  // a filled receive pipe is handled badly; see the readers
-  socket_.set(zmq::sockopt::maxmsgsize, max_message_bytes);
+  socket_.set(zmq::sockopt::maxmsgsize,
+              max_message_bytes + (context.encrypts() ? kCurveBytes : 0));
   socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
   socket_.set(zmq::sockopt::tcp_keepalive_idle, 30);
   socket_.set(zmq::sockopt::tcp_keepalive_intvl, 10);
   socket_.set(zmq::sockopt::tcp_keepalive_cnt, 3);
+  context.SetKeys(socket_);
 }
 
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
-  socket.SetCommon(control::kMaxRequestBytes, 0);  // it receives subscriptions only
+  socket.SetCommon(context, control::kMaxRequestBytes, 0);  // it receives subscriptions only
   // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
   // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
   socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);
@@ -112,7 +163,7 @@ Socket Socket::Pub(Context& context, int send_high_water_mark) {
 
 Socket Socket::Router(Context& context) {
   Socket socket(context, zmq::socket_type::router);
-  socket.SetCommon(control::kMaxRequestBytes, 0);
+  socket.SetCommon(context, control::kMaxRequestBytes, 0);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.socket_.set(zmq::sockopt::backlog, kBacklog);
   socket.socket_.set(zmq::sockopt::zap_domain, kZapDomain);
@@ -122,7 +173,7 @@ Socket Socket::Router(Context& context) {
 
 Socket Socket::Sub(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::sub);
-  socket.SetCommon(kMaxBlockBytes + 4096, 0);
+  socket.SetCommon(context, kMaxBlockBytes + 4096, 0);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
   socket.socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
@@ -132,7 +183,7 @@ Socket Socket::Sub(Context& context, bool ipv6) {
 
 Socket Socket::Dealer(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::dealer);
-  socket.SetCommon(kMaxBlockBytes + 4096, kFarewellMs);
+  socket.SetCommon(context, kMaxBlockBytes + 4096, kFarewellMs);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);

@@ -12,20 +12,45 @@
 #include <zmq.hpp>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "os/waker.h"
 
 namespace pipedup {
 
+/// The keys of this process, for CURVE (RFC 26 of ZeroMQ), as text of 40 characters.
+struct CurveKeys {
+  Secret secret = {};  ///< its own; empty: there are no keys, and nothing is encrypted
+  std::string server =
+      {};  ///< public key of whom it connects to; empty: it is the server itself
+};
+
 /// One per process, outlives its sockets. Destroying it waits for nothing: all sockets linger
-/// for a bounded time.
+/// for a bounded time. With keys every socket to other processes that is made in it is
+/// encrypted.
 class Context {
  public:
-  explicit Context(int io_threads = 1);
+  /// Throws Error if keys are given that libzmq can do nothing with.
+  explicit Context(CurveKeys keys = {});
   zmq::context_t& get() { return context_; }
+  bool encrypts() const { return !keys_.secret.empty(); }
+  /// What its sockets need before they bind or connect.
+  void SetKeys(zmq::socket_t& socket) const;
 
  private:
+  const CurveKeys keys_;
+  std::string public_key_;  // of keys_.secret
   zmq::context_t context_;
 };
+
+struct KeyPair {
+  std::string public_key;
+  Secret secret;
+};
+/// A new pair, from the system's random numbers. Throws Error if this libzmq has no CURVE.
+KeyPair MakeKeyPair();
+
+/// The text of a key of 32 bytes; "" if `key` is none.
+std::string KeyText(ByteSpan key);
 
 /// libzmq's own version, "4.3.4".
 std::string ZmqVersion();
@@ -40,11 +65,14 @@ class Message {
     return {static_cast<const std::byte*>(message_.data()), message_.size()};
   }
   /// Address of the peer that sent it, "" if not known.
-  std::string peer_address() const;
+  std::string peer_address() const { return Property("Peer-Address"); }
+  /// Name of the key that the peer was let in with, "" without keys. See ZapHandler.
+  std::string key_name() const { return Property("User-Id"); }
   /// Its bytes without a copy; this message is empty afterwards.
   SharedBytes Share();
 
  private:
+  std::string Property(const char* name) const;
   mutable zmq::message_t message_;
 };
 
@@ -131,7 +159,7 @@ class Socket {
 
  private:
   Socket(Context& context, zmq::socket_type type);
-  void SetCommon(std::int64_t max_message_bytes, int linger_ms);
+  void SetCommon(const Context& context, std::int64_t max_message_bytes, int linger_ms);
   SendStatus SendMessage(zmq::message_t& message, Frame frame);
   zmq::socket_t socket_;
   bool armed_ = false;

@@ -49,7 +49,8 @@ UniqueFd CreateFile(const std::string& path, int* error, Readers readers) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   *error = fd ? 0 : errno;
   // By hand, because a umask would take it away.
-  if (fd && readers == Readers::kGroup && ::fchmod(fd.get(), 0640) != 0) {
+  const mode_t mode = readers == Readers::kEveryone ? 0644 : 0640;
+  if (fd && readers != Readers::kNobody && ::fchmod(fd.get(), mode) != 0) {
     *error = errno;
     fd.Reset();
   }
@@ -313,12 +314,10 @@ std::optional<FileLock> FileLock::TryAcquire(const std::string& path, std::strin
   }
 }
 
-std::optional<std::string> ReadTextFile(const std::string& path, std::string* why) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    *why = path + ": " + ErrnoText(errno);
-    return std::nullopt;
-  }
+namespace {
+
+std::optional<std::string> ReadAll(const UniqueFd& fd, const std::string& path,
+                                   std::string* why) {
   constexpr std::size_t kMax = 1024 * 1024;
   std::string text(kMax, '\0');
   std::size_t used = 0;
@@ -334,6 +333,42 @@ std::optional<std::string> ReadTextFile(const std::string& path, std::string* wh
   }
   text.resize(used);
   return text;
+}
+
+/// `path` as a shell takes it.
+std::string ShellQuote(const std::string& path) {
+  std::string quoted = "'";
+  for (const char c : path) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace
+
+std::optional<std::string> ReadTextFile(const std::string& path, std::string* why) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    *why = path + ": " + ErrnoText(errno);
+    return std::nullopt;
+  }
+  return ReadAll(fd, path, why);
+}
+
+std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why) {
+  // O_NONBLOCK: a named pipe is told apart only once it is open.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+  } else if (!S_ISREG(info.st_mode)) {
+    *why = path + ": not a regular file";
+  } else if (info.st_uid != ::geteuid() && info.st_uid != 0) {
+    *why = path + ": belongs to another user, who can read and change it";
+  } else if ((info.st_mode & 077) != 0) {
+    *why = path + ": other users have access to it: chmod 600 " + ShellQuote(path);
+  } else if (std::optional<std::string> text = ReadAll(fd, path, why)) {
+    return Secret(std::move(*text));
+  }
+  return std::nullopt;
 }
 
 }  // namespace pipedup

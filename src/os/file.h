@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "os/fd.h"
 
 namespace pipedup {
@@ -41,10 +42,10 @@ class Mapping {
 };
 
 /// Who may read what is made, beside this user.
-enum class Readers : bool { kNobody, kGroup };
+enum class Readers : std::uint8_t { kNobody, kGroup, kEveryone };
 
-/// Creates `path` (mode 0600, or 0640) for reading and writing; it must not exist. On failure
-/// no descriptor, and `*error` is the errno.
+/// Creates `path` (mode 0600, 0640 or 0644) for reading and writing; it must not exist. On
+/// failure no descriptor, and `*error` is the errno.
 UniqueFd CreateFile(const std::string& path, int* error, Readers readers = Readers::kNobody);
 
 /// Opens `path` for reading. On failure no descriptor, and `*error` is the errno.
@@ -161,5 +162,9 @@ class FileLock {
 
 /// The whole file as text, or nothing with `*why`. At most 1 MiB is read.
 std::optional<std::string> ReadTextFile(const std::string& path, std::string* why);
+
+/// The same for what only its owner may read: a regular file of this user or of root, without
+/// any right for group or others. `*why` has the command that mends the latter.
+std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why);
 
 }  // namespace pipedup

@@ -64,6 +64,17 @@ std::string Environment(const std::string& name) {
   return value == nullptr ? "" : value;
 }
 
+Secret TakeVariable(const std::string& name) {
+  char* const value = std::getenv(name.c_str());
+  if (value == nullptr) return Secret();
+  Secret taken(value);
+  // The text stands where the kernel shows the environment, also when the name is gone.
+  volatile char* const bytes = value;
+  for (std::size_t i = 0; i < taken.text().size(); ++i) bytes[i] = '\0';
+  ::unsetenv(name.c_str());
+  return taken;
+}
+
 std::vector<std::string> RuntimeDirectories() {
   std::vector<std::string> found;
   for (const std::string& path : {Environment("XDG_RUNTIME_DIR"), std::string("/dev/shm"),

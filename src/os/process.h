@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/secret.h"
+
 namespace pipedup {
 
 /// Raises the soft limit of open descriptors to the hard one: libzmq aborts when it runs out.
@@ -28,6 +30,9 @@ std::optional<std::uint32_t> GroupId(const std::string& name);
 
 /// The variable's value, or "" if it is not set.
 std::string Environment(const std::string& name);
+/// The same, and takes the variable away: no child will see it, nor who looks at this process
+/// in /proc. Before any other thread is there.
+Secret TakeVariable(const std::string& name);
 
 /// Where a journal in memory may go, best first: $XDG_RUNTIME_DIR, /dev/shm, $TMPDIR or /tmp.
 std::vector<std::string> RuntimeDirectories();

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #endif
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -111,6 +112,10 @@ SignalQueue::Signal SignalQueue::Next() {
 }
 
 #endif
+
+bool SignalQueue::Takes(int signal) const {
+  return std::find(signals_.begin(), signals_.end(), signal) != signals_.end();
+}
 
 void InterruptThread(std::thread& thread) {
   // SIGURG does nothing by default, so one that comes late harms nobody.

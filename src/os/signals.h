@@ -23,6 +23,8 @@ class SignalQueue {
   SignalQueue(const SignalQueue&) = delete;
   SignalQueue& operator=(const SignalQueue&) = delete;
 
+  /// Whether it was not ignored when the process started.
+  bool Takes(int signal) const;
   /// Readable when a signal is queued.
   int fd() const { return fd_.get(); }
   struct Signal {

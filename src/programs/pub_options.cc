@@ -126,14 +126,29 @@ std::vector<Option> NetworkOptions(PubOptions* to) {
        .summary = "Where subscribers connect.",
        .details =
            "HOST, HOST:PORT, :PORT, *:PORT, [::1]:PORT, tcp://... or ipc:///PATH. The port "
-           "after it (or PATH.ctl) is taken as well. What other machines can reach needs "
-           "--insecure.",
+           "after it (or PATH.ctl) is taken as well. What other machines can reach needs keys, "
+           "or --insecure.",
        .target = cli::List(AddEndpoint(&to->bind), kDefaultBind),
        .group = "Network"},
       {.name = "insecure",
        .summary = "Allow --bind beyond this machine, without keys.",
        .details = "Whoever can connect can read the stream.",
        .target = cli::Flag(&to->insecure)},
+      {.name = "curve-secret",
+       .value = "FILE",
+       .summary = "Encrypt, with this secret key; needs --allow-keys.",
+       .details =
+           "Made by pipedup-keygen; subscribers need its public key. The key itself may be in "
+           "the variable PIPEDUP_CURVE_SECRET_KEY instead, which the producer does not see.",
+       .target = cli::KeyFile(&to->curve_secret)},
+      {.name = "allow-keys",
+       .value = "FILE",
+       .summary = "Let in only those whose public keys are in FILE; needs --curve-secret.",
+       .details =
+           "A key and its name a line, as in the .pub files of pipedup-keygen; # begins a "
+           "comment. SIGHUP means that it is read again, and nothing else then: whoever came "
+           "with a key that is no longer there is cut off at once.",
+       .target = cli::KeyFile(&to->allow_keys)},
   };
 }
 
@@ -173,16 +188,32 @@ std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
   };
 }
 
+std::string CheckKeys(const PubOptions& options) {
+  std::string secret;
+  const std::string wrong =
+      cli::FindKey("--curve-secret", options.curve_secret, cli::kSecretKeyVariable, &secret);
+  if (!wrong.empty()) return wrong;
+  if (!secret.empty() && options.allow_keys.empty()) {
+    return secret +
+           ": without --allow-keys FILE, the public keys of subscribers, nobody could come in";
+  }
+  if (secret.empty() && !options.allow_keys.empty()) {
+    return "--allow-keys: a publisher that checks keys needs one itself: --curve-secret FILE "
+           "(pipedup-keygen makes it)";
+  }
+  return "";
+}
+
 /// Fills in what depends on several options. Returns "" or what is wrong.
 std::string Complete(PubOptions* options) {
   if (options->bind.empty()) options->bind.push_back(DefaultEndpoint());
+  if (std::string wrong = CheckKeys(*options); !wrong.empty()) return wrong;
   for (const Endpoint& endpoint : options->bind) {
-    if (endpoint.IsLocal() || options->insecure) continue;
+    if (endpoint.IsLocal() || options->insecure || !options->allow_keys.empty()) continue;
     return "--bind: " + cli::Quote(endpoint.data()) +
-           " can be reached from other machines, and keys are not available in this version "
-           "yet: "
-           "bind to 127.0.0.1 or ipc:///PATH and use a tunnel, or give --insecure to let "
-           "anyone who can connect read the stream";
+           " can be reached from other machines: encrypt, and say who may come in, with keys "
+           "that pipedup-keygen makes (--curve-secret FILE --allow-keys FILE), or give "
+           "--insecure to let anyone who can connect read the stream";
   }
   while (options->journal.size() > 1 && options->journal.back() == '/')
     options->journal.pop_back();

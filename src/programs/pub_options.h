@@ -18,6 +18,8 @@ struct PubOptions {
   std::string stream = "default";
   std::vector<Endpoint> bind;  ///< never empty once parsed
   bool insecure = false;       ///< may bind beyond this machine without keys
+  std::string curve_secret;  ///< file; empty: no keys, or the secret one is in the environment
+  std::string allow_keys;    ///< file; empty: no keys
   RecordFormat records = RecordFormat::kLines;
   std::chrono::nanoseconds max_delay = std::chrono::milliseconds(100);
   std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< 1 MiB to 1 TiB

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "os/io.h"
 #include "os/process.h"
+#include "programs/key_files.h"
 
 namespace pipedup {
 namespace {
@@ -17,6 +18,7 @@ constexpr auto kSayHoldAfter = std::chrono::seconds(1);  // shorter waits are or
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
+constexpr std::size_t kMaxWhy = 1000;  // a path, and what is wrong there
 
 PublisherOptions MakePublisherOptions(const PubOptions& options) {
   PublisherOptions made;
@@ -28,7 +30,26 @@ PublisherOptions MakePublisherOptions(const PubOptions& options) {
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
   if (!options.journal.empty()) made.member_file = options.journal + "/members";
+  if (!options.allow_keys.empty()) {
+    std::string why;
+    made.allowed = ReadAllowList(options.allow_keys, &why);
+    if (!made.allowed) throw Error("--allow-keys: " + Escape(why, kMaxWhy));
+  }
   return made;
+}
+
+std::string Listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? " (" : ", ") + Escape(name);
+  return text.empty() ? "" : text + ")";
+}
+
+/// Which member it is; `more` comes behind that.
+Fields FieldsOf(const Member& member, const Fields& more = {}) {
+  Fields fields = {{"id", Escape(member.id)}, {"name", Escape(member.name)}};
+  if (!member.key.empty()) fields.emplace_back("key", Escape(member.key));
+  fields.insert(fields.end(), more.begin(), more.end());
+  return fields;
 }
 
 }  // namespace
@@ -37,6 +58,7 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter)
     : options_(options),
       reporter_(reporter),
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
+      context_(LoadPublisherKeys(options.curve_secret)),
       journal_(MakeJournalOptions()),
       publisher_(context_, loop_, journal_, MakePublisherOptions(options), *this) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
@@ -93,17 +115,41 @@ void PublishRun::SayStart() {
         endpoint.kind == Endpoint::Kind::kTcp && options_.bind[i].port != endpoint.port;
     any_port ? reporter_.Info("listening", text, fields)
              : reporter_.Debug("listening", text, fields);
-    if (!endpoint.IsLocal()) {
+    if (!endpoint.IsLocal() && !context_.encrypts()) {
       reporter_.Warn("insecure",
                      endpoint.data() +
                          " is open to everyone who can reach it: what is published there "
                          "is neither encrypted nor restricted");
     }
   }
+  if (!options_.allow_keys.empty() && !signals_.Takes(SIGHUP)) {
+    reporter_.Warn("keys",
+                   "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
+  }
   reporter_.Debug("journal",
                   "journal in " +
                       (directory_ ? "'" + directory_->path() + "'" : "private memory") +
                       ", at least the last " + FormatSize(options_.retain_bytes) + " are kept");
+}
+
+void PublishRun::ReadKeysAgain() {
+  std::string why;
+  std::optional<AllowList> list = ReadAllowList(options_.allow_keys, &why);
+  if (!list) {
+    reporter_.Error("keys", "--allow-keys: " + Escape(why, kMaxWhy) +
+                                "; those that were allowed before still are");
+    return;
+  }
+  const std::size_t count = list->size();
+  const KeyChange change = publisher_.Allow(std::move(*list));
+  reporter_.Info("keys",
+                 "--allow-keys was read again: " + std::to_string(change.added.size()) +
+                     " added" + Listed(change.added) + ", " +
+                     std::to_string(change.removed.size()) + " removed" +
+                     Listed(change.removed) + ", " + std::to_string(count) + " in all",
+                 {{"added", std::uint64_t{change.added.size()}},
+                  {"removed", std::uint64_t{change.removed.size()}},
+                  {"keys", std::uint64_t{count}}});
 }
 
 void PublishRun::OpenInput() {
@@ -213,6 +259,10 @@ void PublishRun::OnSignals() {
       OnChild();
       continue;
     }
+    if (signal.number == SIGHUP && !options_.allow_keys.empty()) {
+      ReadKeysAgain();
+      continue;
+    }
     if (producer_ && !producer_ended_) {
       if (!signal.from_terminal) SendSignal(*producer_, signal.number);
       told_to_stop_ = told_to_stop_ || signal.number == SIGTERM || signal.number == SIGINT ||
@@ -264,18 +314,29 @@ void PublishRun::OnTeeProgress() {
 // ---- subscribers ----
 
 void PublishRun::OnJoined(const Member& member) {
-  reporter_.Debug("joined", "subscriber " + member.Label() + " has joined",
-                  {{"id", Escape(member.id)}, {"name", Escape(member.name)}});
+  reporter_.Debug("joined", "subscriber " + member.Label() + " has joined", FieldsOf(member));
 }
 
-void PublishRun::OnLeft(const Member& member, bool vanished) {
-  const Fields fields = {{"id", Escape(member.id)},
-                         {"name", Escape(member.name)},
-                         {"position", member.position},
-                         {"lost", member.lost}};
+void PublishRun::OnLeft(const Member& member, Leaving how) {
+  const Fields fields =
+      FieldsOf(member, {{"position", member.position}, {"lost", member.lost}});
   const std::string who = "subscriber " + member.Label();
-  vanished ? reporter_.Warn("vanished", who + " has vanished without a word", fields)
-           : reporter_.Debug("left", who + " has left", fields);
+  switch (how) {
+    case Leaving::kBye:
+      return reporter_.Debug("left", who + " has left", fields);
+    case Leaving::kVanished:
+      return reporter_.Warn("vanished", who + " has vanished without a word", fields);
+    case Leaving::kRevoked:
+      return reporter_.Warn("revoked", who + " is cut off: its key is no longer allowed",
+                            fields);
+  }
+}
+
+void PublishRun::OnNotAdmitted(const std::string& key, const std::string& address) {
+  reporter_.Debug("not-admitted",
+                  "somebody at " + Escape(address) + " was not let in: " +
+                      (key.empty() ? "without a key" : "the key " + key + " is not allowed"),
+                  {{"address", Escape(address)}, {"public_key", key}});
 }
 
 void PublishRun::OnReady(std::size_t count) {
@@ -319,7 +380,7 @@ void PublishRun::OnLetGo(const Member& member) {
                  "subscriber " + member.Label() + " made no progress for " +
                      FormatDuration(options_.stall_limit) +
                      " (--stall-limit) and is no longer waited for",
-                 {{"id", Escape(member.id)}, {"position", member.position}});
+                 FieldsOf(member, {{"position", member.position}}));
 }
 
 void PublishRun::OnRemade(std::uint64_t pinned_bytes) {

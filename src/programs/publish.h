@@ -32,7 +32,8 @@ class PublishRun final : private PublisherEvents {
 
  private:
   void OnJoined(const Member& member) override;
-  void OnLeft(const Member& member, bool vanished) override;
+  void OnLeft(const Member& member, Leaving how) override;
+  void OnNotAdmitted(const std::string& key, const std::string& address) override;
   void OnReady(std::size_t count) override;
   void OnHold(const Member* waits_for) override;
   void OnLetGo(const Member& member) override;
@@ -41,6 +42,7 @@ class PublishRun final : private PublisherEvents {
 
   JournalOptions MakeJournalOptions();
   void SayStart();
+  void ReadKeysAgain();
   void OpenInput();
   void OpenTee();
   void OnSignals();
@@ -55,9 +57,9 @@ class PublishRun final : private PublisherEvents {
   const PubOptions& options_;
   Reporter& reporter_;
   SignalQueue signals_;  // first: blocks them before a thread is made
+  Context context_;
   std::optional<JournalDirectory> directory_;
   Journal journal_;
-  Context context_;
   EventLoop loop_;
   Publisher publisher_;
   std::optional<Child> producer_;

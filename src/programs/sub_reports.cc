@@ -51,6 +51,18 @@ void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
       {{"consumer", consumer}, {"behind_bytes", behind}});
 }
 
+std::string GiveUpText(const SubscriberOptions& options, bool welcomed, bool keys) {
+  const std::string limit = FormatDuration(options.give_up) + " (--give-up)";
+  if (welcomed) {
+    return "the publisher vanished before the end of the stream: not heard for " + limit +
+           (keys ? "; it may no longer allow this subscriber's key" : "");
+  }
+  return "publisher at " + options.endpoint + " not reached for " + limit +
+         (keys ? "; it may not know this subscriber's key, or --server-key may be the key of "
+                 "another one"
+               : "");
+}
+
 void ReportConsumerGap(Reporter& reporter, const std::string& stream,
                        const std::string& consumer, const Gap& gap) {
   Fields fields = RangeFields(stream, gap);

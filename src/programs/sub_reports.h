@@ -5,6 +5,7 @@
 #include <string>
 
 #include "pipedup/reporter.h"
+#include "pipedup/subscriber.h"
 #include "pipedup/types.h"
 
 namespace pipedup {
@@ -15,6 +16,10 @@ void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap);
 /// One consumer of several stands still, `behind` bytes behind, and has begun to lose data.
 void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
                           std::uint64_t behind);
+
+/// Why a subscriber gives up. `welcomed`: the publisher has let it in once; `keys`: it has
+/// some.
+std::string GiveUpText(const SubscriberOptions& options, bool welcomed, bool keys);
 
 /// What that one has lost, once it is known.
 void ReportConsumerGap(Reporter& reporter, const std::string& stream,

@@ -22,6 +22,7 @@
 #include "os/process.h"
 #include "os/signals.h"
 #include "pipedup/subscriber.h"
+#include "programs/key_files.h"
 #include "programs/sub_cursor.h"
 #include "programs/sub_output.h"
 #include "programs/sub_receiver.h"
@@ -43,6 +44,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
       : options_(options),
         reporter_(reporter),
         signals_(MakeSubSignals(options)),
+        context_(LoadSubscriberKeys(options.server_key, options.curve_secret)),
         cursor_(SubCursor::Open(options, reporter)),
         begin_(resuming() ? cursor_->resumption()->position : 0),
         resuming_(resuming()),
@@ -319,13 +321,8 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     }
     if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
       machine().GiveUp("the publisher vanished");
-      reporter_.Error(
-          "unreachable",
-          machine().welcomed()
-              ? "the publisher vanished before the end of the stream: not heard for " +
-                    FormatDuration(options_.give_up) + " (--give-up)"
-              : "publisher at " + options_.endpoint + " not reached for " +
-                    FormatDuration(options_.give_up) + " (--give-up)");
+      reporter_.Error("unreachable",
+                      GiveUpText(options_, machine().welcomed(), context_.encrypts()));
       Finish(kExitUnreachable);
     }
   }

@@ -5,6 +5,7 @@
 #include "os/signals.h"
 #include "pipedup/command_line.h"
 #include "pipedup/version.h"
+#include "programs/key_files.h"
 #include "programs/tee_options.h"
 #include "programs/tee_run.h"
 
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
     if (parsed.options.to_stdout && !IsOpen(1)) {
       throw Error("stdout is closed (--no-stdout does without it)");
     }
+    ForgetKeyVariables();  // commands need none
     OpenMissingStandardDescriptors();
     IgnoreBrokenPipe();
     RaiseDescriptorLimit();

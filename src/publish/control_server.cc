@@ -68,9 +68,14 @@ void ControlServer::Receive() {
       ++counters_.bad_requests;
       continue;
     }
-    const std::string route(AsText(frames_[0].bytes()));
-    const std::string address = frames_[1].peer_address();
-    if (Member* member = members_.FindByRoute(route)) member->heard = loop_.now();
+    const Sender sender = {std::string(AsText(frames_[0].bytes())), frames_[1].peer_address(),
+                           frames_[1].key_name()};
+    const std::string& route = sender.route;
+    if (Member* member = members_.FindByRoute(route)) {
+      member->heard = loop_.now();
+      // A peer chooses the name of its connection, which may be that of one that is gone.
+      if (member->key != sender.key) members_.ForgetRoute(*member);
+    }
     const control::ParseResult parsed = control::Parse(frames_[1].bytes());
     if (const auto* failure = std::get_if<control::ParseFailure>(&parsed)) {
       ++counters_.bad_requests;
@@ -79,13 +84,13 @@ void ControlServer::Receive() {
       continue;
     }
     std::visit(Overloaded{
-                   [&](const control::Hello& hello) { OnHello(route, address, hello); },
+                   [&](const control::Hello& hello) { OnHello(sender, hello); },
                    [&](const control::Read& read) { OnRead(route, read); },
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
                    [&](const control::Bye&) {
                      if (Member* member = members_.FindByRoute(route)) {
-                       RemoveMember(std::string(member->id), false);
+                       RemoveMember(std::string(member->id), Leaving::kBye);
                      }
                    },
                    [&](const auto&) {
@@ -97,22 +102,33 @@ void ControlServer::Receive() {
   }
 }
 
-void ControlServer::OnHello(const std::string& route, const std::string& address,
-                            const control::Hello& hello) {
-  ++counters_.hellos;
-  control::Refused refused;
+/// Why the hello is refused; no code: it is not.
+control::Refused ControlServer::Judge(const Sender& sender, const control::Hello& hello) {
   if (hello.version != control::kProtocolVersion) {
-    refused = {"version", "this publisher speaks protocol " +
-                              std::to_string(control::kProtocolVersion) + ", not " +
-                              std::to_string(hello.version)};
-  } else if (hello.stream && *hello.stream != options_.stream) {
-    refused = {"stream", "there is no stream '" + *hello.stream + "' here, only '" +
-                             options_.stream + "'"};
-  } else if (members_.FindById(hello.id) == nullptr && members_.size() >= options_.max_subs) {
-    refused = {"full", "there are " + std::to_string(options_.max_subs) +
-                           " subscribers already, the most that are let in"};
+    return {"version", "this publisher speaks protocol " +
+                           std::to_string(control::kProtocolVersion) + ", not " +
+                           std::to_string(hello.version)};
   }
-  if (!refused.code.empty()) {
+  if (hello.stream && *hello.stream != options_.stream) {
+    return {"stream",
+            "there is no stream '" + *hello.stream + "' here, only '" + options_.stream + "'"};
+  }
+  const Member* const known = members_.FindById(hello.id);
+  // Kept from the time before there were keys, it has none yet.
+  if (known != nullptr && !known->key.empty() && known->key != sender.key) {
+    return {"auth", "the id " + hello.id + " is of a subscriber with another key"};
+  }
+  if (known == nullptr && members_.size() >= options_.max_subs) {
+    return {"full", "there are " + std::to_string(options_.max_subs) +
+                        " subscribers already, the most that are let in"};
+  }
+  return {};
+}
+
+void ControlServer::OnHello(const Sender& sender, const control::Hello& hello) {
+  const std::string& route = sender.route;
+  ++counters_.hellos;
+  if (const control::Refused refused = Judge(sender, hello); !refused.code.empty()) {
     ++counters_.refused;
     Reply(route, refused);
     return;
@@ -122,7 +138,7 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   if (members_.IsLate(hello.id, route)) return;
   const Member* before = members_.FindByRoute(route);
   if (before != nullptr && before->id != hello.id) {
-    RemoveMember(std::string(before->id), false);  // one connection is one member
+    RemoveMember(std::string(before->id), Leaving::kBye);  // one connection is one member
   }
   const Member* const known = members_.FindById(hello.id);
   const bool is_new = known == nullptr;
@@ -138,7 +154,8 @@ void ControlServer::OnHello(const std::string& route, const std::string& address
   member.host = hello.host;
   member.pid = hello.pid;
   member.role = hello.role;
-  member.address = address;
+  member.address = sender.address;
+  member.key = sender.key;
   member.heard = loop_.now();
   member.reads.clear();  // whatever it asked for before, it asks for again
   if (is_new) {
@@ -231,6 +248,7 @@ void ControlServer::OnStats(const std::string& route) {
     row.name = member.name;
     row.host = member.host;
     row.address = member.address;
+    row.key = member.key;
     row.pid = member.pid;
     row.role = member.role;
     row.mode = member.mode;
@@ -280,7 +298,7 @@ void ControlServer::Serve() {
     if (member->Counts()) {
       members_.ForgetRoute(*member);  // it may come back, and is waited for as a silent one is
     } else {
-      RemoveMember(id, true);
+      RemoveMember(id, Leaving::kVanished);
     }
   }
 }
@@ -425,13 +443,21 @@ void ControlServer::Prepare(Member& member) {
   member.replay = std::make_shared<Outstanding>(waker_, replays_);
 }
 
-void ControlServer::RemoveMember(const std::string& id, bool vanished) {
+void ControlServer::RemoveMember(const std::string& id, Leaving how) {
   Member* member = members_.FindById(id);
   if (member == nullptr) return;
-  if (vanished) ++counters_.vanished;
+  if (how == Leaving::kVanished) ++counters_.vanished;
   const Member last = *member;
   members_.Remove(id);
-  events_.OnLeft(last, vanished);
+  events_.OnLeft(last, how);
+}
+
+void ControlServer::Revoke(const std::string& key) {
+  std::vector<std::string> ids;
+  for (const auto& [id, member] : members_.all()) {
+    if (member.key == key) ids.push_back(id);
+  }
+  for (const std::string& id : ids) RemoveMember(id, Leaving::kRevoked);
 }
 
 void ControlServer::DropSilent(Duration patience) {
@@ -440,7 +466,7 @@ void ControlServer::DropSilent(Duration patience) {
     const Duration limit = member.Counts() ? std::max<Duration>(kSilence, patience) : kSilence;
     if (loop_.now() - member.heard > limit) silent.push_back(id);
   }
-  for (const std::string& id : silent) RemoveMember(id, true);
+  for (const std::string& id : silent) RemoveMember(id, Leaving::kVanished);
 }
 
 void ControlServer::RepeatEnd() {

@@ -40,9 +40,8 @@ class ControlServerEvents {
  public:
   virtual ~ControlServerEvents() = default;
   virtual void OnJoined(const Member& member) = 0;
-  /// It said bye, or (`vanished`) was silent for too long or is unreachable. It is removed
-  /// next.
-  virtual void OnLeft(const Member& member, bool vanished) = 0;
+  /// It has been removed.
+  virtual void OnLeft(const Member& member, Leaving how) = 0;
   /// A status came, or its first range says where it stands.
   virtual void OnStatus(Member& member) = 0;
 };
@@ -66,6 +65,8 @@ class ControlServer {
   /// Removes members that were silent for 10 s; those that the producer may be made to wait
   /// for, only after `patience` if that is longer.
   void DropSilent(Duration patience);
+  /// Removes the members that were let in with the key of this name.
+  void Revoke(const std::string& key);
   /// Sends the end-of-stream header to every member that has not confirmed it.
   void RepeatEnd();
   void SendLetGo(const Member& member, const std::string& reason);
@@ -78,9 +79,15 @@ class ControlServer {
   const ControlServerCounters& counters() const { return counters_; }
 
  private:
+  /// Whom a request came from: ROUTER's name for the connection, and what is known of its peer.
+  struct Sender {
+    std::string route;
+    std::string address;
+    std::string key;
+  };
   void Receive();
-  void OnHello(const std::string& route, const std::string& address,
-               const control::Hello& hello);
+  void OnHello(const Sender& sender, const control::Hello& hello);
+  control::Refused Judge(const Sender& sender, const control::Hello& hello);
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnStats(const std::string& route);
@@ -94,7 +101,7 @@ class ControlServer {
   bool Finish(Member& member, const control::Done& done);
   control::Done Stamped(control::Done done) const;
   void ScheduleServe(Duration delay);
-  void RemoveMember(const std::string& id, bool vanished);
+  void RemoveMember(const std::string& id, Leaving how);
 
   EventLoop& loop_;
   const Journal& journal_;

@@ -17,7 +17,8 @@ std::string EncodeMembers(const Members& members) {
   std::string text;
   for (const auto& [id, member] : members.all()) {
     if (member.role == control::Role::kTop) continue;
-    text += id + " " + std::string(control::ToText(member.role)) + " " +
+    text += id + " " + std::string(control::ToText(member.role)) +
+            (member.key.empty() ? "" : "@" + member.key) + " " +
             std::to_string(member.position) + " " + Escape(member.name, 256) + "\n";
   }
   return text;
@@ -35,7 +36,9 @@ void RestoreMembers(std::string_view text, Position tail, Position head, TimePoi
     if (words.get() == ' ') std::getline(words, member.name);
     const bool is_id = member.id.size() <= 64 &&
                        member.id.find_first_not_of("0123456789abcdef") == std::string::npos;
-    const auto known = control::ParseRole(role);
+    const std::size_t at = std::min(role.find('@'), role.size());
+    member.key = role.substr(std::min(at + 1, role.size()));
+    const auto known = control::ParseRole(role.substr(0, at));
     if (!is_id || !known || *known == control::Role::kTop) continue;
     member.role = *known;
     member.position = std::clamp(member.position, tail, head);

@@ -15,6 +15,7 @@ namespace pipedup {
 /// them, and the end of the stream waits for all, so that a restart loses them nothing.
 ///
 ///     ID ROLE POSITION NAME
+///     ID ROLE@KEY POSITION NAME    let in with the key of that name
 std::string EncodeMembers(const Members& members);
 
 /// Adds the members of such a text, confirmed up to their positions, heard at `now`. Lines that

@@ -15,6 +15,7 @@ constexpr std::size_t kMostEarlierRoutes = 4;
 std::string Member::Label() const {
   std::string label = "'" + Escape(name.empty() ? id : name, 80) + "'";
   if (!address.empty()) label += " at " + Escape(address, 80);
+  if (!key.empty()) label += " (key '" + Escape(key, 80) + "')";
   return label;
 }
 

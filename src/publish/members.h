@@ -30,6 +30,7 @@ struct Member {
   std::string name;
   std::string host;
   std::string address;
+  std::string key;  ///< name of the key that it was let in with; "" without keys
   std::int64_t pid = 0;
   control::Role role = control::Role::kSub;
   control::Mode mode = control::Mode::kJoining;
@@ -51,8 +52,15 @@ struct Member {
   bool Receives() const {
     return mode == control::Mode::kLive || mode == control::Mode::kAttached;
   }
-  /// "'web1' at 10.0.0.7", for people.
+  /// "'web1' at 10.0.0.7 (key 'ops')", for people.
   std::string Label() const;
+};
+
+/// How a member came to be one no more.
+enum class Leaving : std::uint8_t {
+  kBye,       ///< it said so
+  kVanished,  ///< it was silent for too long, or is unreachable
+  kRevoked,   ///< its key is no longer allowed
 };
 
 /// The members by id and by connection.

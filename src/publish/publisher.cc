@@ -32,7 +32,10 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       journal_(journal),
       options_(std::move(options)),
       events_(events),
-      zap_(context, loop),
+      zap_(context, loop, options_.allowed,
+           [this](const auto& key, const auto& address) {
+             events_.OnNotAdmitted(key, address);
+           }),
       policy_({options_.wait, Window(options_), options_.stall_limit}),
       live_account_(std::make_shared<Outstanding>(nullptr)),
       broadcaster_(options_.stream, journal, live_account_),
@@ -92,15 +95,15 @@ void Publisher::OnJoined(const Member& member) {
   events_.OnJoined(member);
 }
 
-void Publisher::OnLeft(const Member& member, bool vanished) {
+void Publisher::OnLeft(const Member& member, Leaving how) {
   // One that was waited for and did not come back has not got what was published, end or not.
   const bool waited_for = options_.wait && member.Counts() && member.position < journal_.head();
-  if (vanished && (ending_ || waited_for) && !member.at_end &&
+  if (how == Leaving::kVanished && (ending_ || waited_for) && !member.at_end &&
       member.role != control::Role::kTop) {
     unconfirmed_.push_back(member.Label());
   }
   if (members_.size() < kFewMembers) SaveMembers();
-  events_.OnLeft(member, vanished);
+  events_.OnLeft(member, how);
   ApplyPolicy();
   CheckFinished();
 }
@@ -144,35 +147,48 @@ void Publisher::ApplyPolicy() {
 // Past the bound everybody is cut off, reconnects, and catches up by position: nothing is lost.
 void Publisher::GuardMemory() {
   const std::uint64_t pinned = journal_.pinned_bytes();
-  if (pinned <= kMostPinned || loop_.now() - remade_at_ < kRemakePause || remaking_data_ ||
-      remaking_control_) {
+  if (pinned <= kMostPinned || loop_.now() - remade_at_ < kRemakePause || remake_data_ != 0 ||
+      remake_control_ != 0) {
     return;
   }
   remade_at_ = loop_.now();
   ++remakes_;
   events_.OnRemade(pinned);
   if (live_account_->bytes() >= control_.outstanding_bytes()) {
-    remaking_data_ = true;
-    loop_.After(Duration(0), [this] { RemakeData(); });
+    remake_data_ = loop_.After(Duration(0), [this] { RemakeData(); });
   } else {
-    remaking_control_ = true;
-    loop_.After(Duration(0), [this] { RemakeControl(); });
+    remake_control_ = loop_.After(Duration(0), [this] { RemakeControl(); });
   }
 }
 
 void Publisher::RemakeData() {
-  remaking_data_ = !listener_.RemakeData(kLiveQueueMessages);
-  if (remaking_data_) loop_.After(kRemakeRetry, [this] { RemakeData(); });
+  loop_.Cancel(remake_data_);
+  remake_data_ = listener_.RemakeData(kLiveQueueMessages)
+                     ? 0
+                     : loop_.After(kRemakeRetry, [this] { RemakeData(); });
 }
 
 void Publisher::RemakeControl() {
+  loop_.Cancel(remake_control_);
+  remake_control_ = 0;
   control_.Detach();
-  remaking_control_ = !listener_.RemakeControl();
-  if (remaking_control_) {
-    loop_.After(kRemakeRetry, [this] { RemakeControl(); });
-  } else {
+  if (listener_.RemakeControl()) {
     control_.Attach(listener_.control());
+  } else {
+    remake_control_ = loop_.After(kRemakeRetry, [this] { RemakeControl(); });
   }
+}
+
+// A connection asks for its key when it is made, and PUB cannot drop one: all are made anew.
+KeyChange Publisher::Allow(AllowList allowed) {
+  if (!zap_.allowed()) return {};
+  KeyChange change{allowed.NamesNotIn(*zap_.allowed()), zap_.allowed()->NamesNotIn(allowed)};
+  zap_.Allow(std::move(allowed));
+  if (change.removed.empty()) return change;
+  RemakeData();
+  RemakeControl();
+  for (const std::string& key : change.removed) control_.Revoke(key);
+  return change;
 }
 
 // ---- the end ----
@@ -196,6 +212,7 @@ void Publisher::RestoreMembers() {
   const std::optional<std::string> text = ReadTextFile(options_.member_file, &why);
   if (!text) return;
   pipedup::RestoreMembers(*text, journal_.tail(), journal_.head(), loop_.now(), &members_);
+  RestoreKeys();
   for (auto& [id, member] : members_.all()) control_.Prepare(member);
   saved_members_ = *text;
   if (!options_.wait) return;
@@ -206,6 +223,22 @@ void Publisher::RestoreMembers() {
     if (member.Counts()) needed = std::min(needed, member.position);
   }
   journal_.KeepFrom(needed);
+}
+
+// The list may be another one than theirs was, or there may be none now.
+void Publisher::RestoreKeys() {
+  std::vector<Member> revoked;
+  for (auto& [id, member] : members_.all()) {
+    if (!zap_.allowed()) {
+      member.key.clear();
+    } else if (!member.key.empty() && !zap_.allowed()->HasName(member.key)) {
+      revoked.push_back(member);
+    }
+  }
+  for (const Member& member : revoked) {
+    members_.Remove(member.id);
+    events_.OnLeft(member, Leaving::kRevoked);
+  }
 }
 
 // A little old is good enough: a member that stands further than it says loses nothing by it.

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/keys.h"
 #include "journal/journal.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -27,6 +29,15 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  /// Public keys that are let in; none: everybody is. With keys, the context has the secret
+  /// one.
+  std::optional<AllowList> allowed = {};
+};
+
+/// What another list of keys has changed.
+struct KeyChange {
+  std::vector<std::string> added;  ///< names
+  std::vector<std::string> removed;
 };
 
 /// What a publisher tells its owner. Called from the loop; the publisher must outlive the call.
@@ -34,7 +45,9 @@ class PublisherEvents {
  public:
   virtual ~PublisherEvents() = default;
   virtual void OnJoined(const Member& member) = 0;
-  virtual void OnLeft(const Member& member, bool vanished) = 0;
+  virtual void OnLeft(const Member& member, Leaving how) = 0;
+  /// A peer was not let in: its public key, "" if it has shown none, and its address.
+  virtual void OnNotAdmitted(const std::string& key, const std::string& address) = 0;
   /// `count` members receive live blocks now.
   virtual void OnReady(std::size_t count) = 0;
   /// Read nothing more from the producer, for `waits_for`; null: go on.
@@ -63,12 +76,16 @@ class Publisher final : private ControlServerEvents {
   /// Leaves without an end: the stream goes on in another process.
   void Leave();
 
+  /// Takes the place of the list in the options, if that had one. Peers with a key that is not
+  /// in it are cut off at once, and waited for by nobody; the others connect again.
+  KeyChange Allow(AllowList allowed);
+
   const Members& members() const { return members_; }
   std::size_t ready() const;
 
  private:
   void OnJoined(const Member& member) override;
-  void OnLeft(const Member& member, bool vanished) override;
+  void OnLeft(const Member& member, Leaving how) override;
   void OnStatus(Member& member) override;
 
   void OnBlock(const Block& block);
@@ -80,6 +97,7 @@ class Publisher final : private ControlServerEvents {
   void RemakeControl();
   void CheckFinished();
   void RestoreMembers();
+  void RestoreKeys();
   void SaveMembers();
   void AddCounters(std::map<std::string, std::uint64_t>* counters) const;
 
@@ -99,8 +117,8 @@ class Publisher final : private ControlServerEvents {
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
   TimePoint remade_at_{};
-  bool remaking_data_ = false;
-  bool remaking_control_ = false;
+  EventLoop::TimerId remake_data_ = 0;  // while it is to be made anew, as is the next
+  EventLoop::TimerId remake_control_ = 0;
   std::string waits_for_id_;
   bool ending_ = false;
   bool finished_ = false;

@@ -187,6 +187,7 @@ ordered_json ToJson(const SubscriberRow& row) {
        {"name", row.name},
        {"host", row.host},
        {"address", row.address},
+       {"key", row.key},
        {"pid", row.pid},
        {"role", ToText(row.role)},
        {"mode", ToText(row.mode)},
@@ -514,6 +515,7 @@ SubscriberRow ParseRow(Members& members) {
   row.name = members.Text("name", "", 0, kMaxNameBytes);
   row.host = members.Text("host", "", 0, kMaxNameBytes);
   row.address = members.Text("address", "", 0, kMaxEndpointBytes);
+  row.key = members.Text("key", "", 0, kMaxNameBytes);
   row.pid = members.Signed("pid", 0, 0);
   row.role = members.OneOf("role", kRoles, "sub");
   row.mode = members.OneOf("mode", kModes);

@@ -147,6 +147,7 @@ struct Error {
 
 struct SubscriberRow {
   std::string id, name, host, address;
+  std::string key;  ///< name of the key that it was let in with; empty without keys
   std::int64_t pid = 0;
   Role role = Role::kSub;
   Mode mode = Mode::kJoining;

@@ -105,20 +105,9 @@ TEST_P(BadPeers, MessagesOfManyFramesAreDropped) {
 TEST_P(BadPeers, OtherProtocolsGetNoByteOfTheStream) {
   Start();
   LiveByHand good(endpoint());
-  using namespace std::string_literals;
-  const std::vector<std::string> greetings = {
-      "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-      "\x01\x00"s + "\x02\x00\x01"s,  // ZMTP 1.0, subscribe all
-      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x02\x00\x00"s +
-          "\x00\x01\x01"s,  // ZMTP 2.0, SUB
-      "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00"s +
-          "\x00\x01{"s,                                 // ZMTP 2.0, DEALER
-      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,  // TLS
-      std::string(64, '\0'),
-      std::string(64, '\xff')};
   std::vector<std::unique_ptr<RawConnection>> strangers;
   for (const bool control : {false, true}) {
-    for (const std::string& greeting : greetings) {
+    for (const std::string& greeting : OtherGreetings()) {
       strangers.push_back(std::make_unique<RawConnection>(endpoint(), control));
       strangers.back()->Send(greeting);
     }

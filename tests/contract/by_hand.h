@@ -54,15 +54,31 @@ inline BlockMessage ReadBlockMessage(const std::vector<std::string>& frames) {
   return block;
 }
 
+/// What a peer shows of itself before it is let in.
+struct Papers {
+  std::string public_key = {};  ///< Z85; empty: no keys, nothing is encrypted
+  std::string secret_key = {};
+  std::string server_key = {};
+  std::string route = {};  ///< ROUTER's name for the connection; empty: it chooses one
+};
+
 class RawSocket {
  public:
-  RawSocket(zmq::socket_type type, const std::string& endpoint) : socket_(context_, type) {
+  RawSocket(zmq::socket_type type, const std::string& endpoint, const Papers& papers = {})
+      : socket_(context_, type) {
     socket_.set(zmq::sockopt::linger, 0);
     socket_.set(zmq::sockopt::rcvtimeo, kPatienceMs);
+    socket_.set(zmq::sockopt::sndtimeo, kPatienceMs);
     socket_.set(zmq::sockopt::rcvhwm, 0);
     if (type == zmq::socket_type::sub) {
       socket_.set(zmq::sockopt::subscribe, zmq::buffer("demo\0", 5));
     }
+    if (!papers.public_key.empty()) {
+      socket_.set(zmq::sockopt::curve_publickey, papers.public_key);
+      socket_.set(zmq::sockopt::curve_secretkey, papers.secret_key);
+      socket_.set(zmq::sockopt::curve_serverkey, papers.server_key);
+    }
+    if (!papers.route.empty()) socket_.set(zmq::sockopt::routing_id, papers.route);
     socket_.connect(endpoint);
   }
 
@@ -105,8 +121,8 @@ class RawSocket {
 /// The data socket.
 class LiveByHand : public RawSocket {
  public:
-  explicit LiveByHand(const Endpoint& endpoint)
-      : RawSocket(zmq::socket_type::sub, endpoint.data()) {
+  explicit LiveByHand(const Endpoint& endpoint, const Papers& papers = {})
+      : RawSocket(zmq::socket_type::sub, endpoint.data(), papers) {
     (void)Next();  // a head: the subscription has taken hold
   }
   BlockMessage Next() {
@@ -135,8 +151,9 @@ struct Answer {
 /// The control socket.
 class ControlByHand : public RawSocket {
  public:
-  explicit ControlByHand(const Endpoint& endpoint, std::string id = "a1")
-      : RawSocket(zmq::socket_type::dealer, endpoint.control()), id_(std::move(id)) {}
+  explicit ControlByHand(const Endpoint& endpoint, std::string id = "a1",
+                         const Papers& papers = {})
+      : RawSocket(zmq::socket_type::dealer, endpoint.control(), papers), id_(std::move(id)) {}
 
   using Next = std::variant<control::Message, BlockMessage>;
   Next NextMessage() {
@@ -218,6 +235,20 @@ class ControlByHand : public RawSocket {
  private:
   std::string id_;
 };
+
+/// What peers say first that do not speak ZMTP 3.
+inline std::vector<std::string> OtherGreetings() {
+  using namespace std::string_literals;
+  return {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "\x01\x00"s + "\x02\x00\x01"s,  // ZMTP 1.0, subscribe all
+          "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x02\x00\x00"s +
+              "\x00\x01\x01"s,  // ZMTP 2.0, SUB
+          "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00"s +
+              "\x00\x01{"s,                                 // ZMTP 2.0, DEALER
+          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,  // TLS
+          std::string(64, '\0'),
+          std::string(64, '\xff')};
+}
 
 /// A plain connection, over tcp or a unix socket.
 class RawConnection {

@@ -10,7 +10,7 @@ namespace pipedup {
 class ContractTest : public testing::TestWithParam<const char*> {
  protected:
   RunningPublisher& Start(PublisherOptions options = {},
-                          RecordFormat records = RecordFormat::kLines) {
+                          RecordFormat records = RecordFormat::kLines, CurveKeys keys = {}) {
     Endpoint endpoint;
     if (std::string(GetParam()) == "ipc") {
       endpoint.kind = Endpoint::Kind::kIpc;
@@ -19,7 +19,7 @@ class ContractTest : public testing::TestWithParam<const char*> {
       endpoint.host = "127.0.0.1";
       endpoint.port = 0;
     }
-    publisher_.emplace(endpoint, std::move(options), records);
+    publisher_.emplace(endpoint, std::move(options), records, std::move(keys));
     return *publisher_;
   }
   const Endpoint& endpoint() { return publisher_->endpoint(); }

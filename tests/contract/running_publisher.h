@@ -103,6 +103,8 @@ class LoopThread {
 struct PublisherLog {
   std::vector<std::string> joined;
   std::vector<std::pair<std::string, bool>> left;  ///< id, vanished
+  std::vector<std::string> revoked;                ///< ids, which are in `left` as well
+  std::vector<std::string> not_admitted;           ///< public keys
   std::size_t ready = 0;
   std::string waits_for;  ///< id, "" while the producer may go on
   int holds = 0;
@@ -115,7 +117,8 @@ class RunningPublisher final : private PublisherEvents {
  public:
   /// `endpoint` is tcp on any port, or an ipc path.
   RunningPublisher(const Endpoint& endpoint, PublisherOptions options,
-                   RecordFormat records = RecordFormat::kLines) {
+                   RecordFormat records = RecordFormat::kLines, CurveKeys keys = {})
+      : context_(std::move(keys)) {
     options.stream = "demo";
     options.endpoints = {endpoint};
     JournalOptions journal;
@@ -150,6 +153,11 @@ class RunningPublisher final : private PublisherEvents {
   void End(std::uint32_t exit_status) {
     thread_.Do([&] { publisher_->End(exit_status); });
   }
+  KeyChange Allow(AllowList allowed) {
+    KeyChange change;
+    thread_.Do([&] { change = publisher_->Allow(std::move(allowed)); });
+    return change;
+  }
   PublisherLog log() {
     PublisherLog copy;
     thread_.Do([&] { copy = log_; });
@@ -172,8 +180,12 @@ class RunningPublisher final : private PublisherEvents {
 
  private:
   void OnJoined(const Member& member) override { log_.joined.push_back(member.id); }
-  void OnLeft(const Member& member, bool vanished) override {
-    log_.left.emplace_back(member.id, vanished);
+  void OnLeft(const Member& member, Leaving how) override {
+    log_.left.emplace_back(member.id, how == Leaving::kVanished);
+    if (how == Leaving::kRevoked) log_.revoked.push_back(member.id);
+  }
+  void OnNotAdmitted(const std::string& key, const std::string&) override {
+    log_.not_admitted.push_back(key);
   }
   void OnReady(std::size_t count) override { log_.ready = count; }
   void OnHold(const Member* waits_for) override {

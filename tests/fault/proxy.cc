@@ -20,6 +20,7 @@ namespace pipedup::test {
 namespace {
 
 constexpr std::size_t kMostHeld = 256 * 1024;  // in a flow: then its source has to wait
+constexpr std::size_t kMostRecorded = 4 * 1024 * 1024;
 constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::size_t kWorthCorrupting = 4096;
 constexpr auto kTick = std::chrono::milliseconds(5);
@@ -133,6 +134,11 @@ void Proxy::Reorder() {
   reorder_ = true;
 }
 
+std::string Proxy::recorded() {
+  const std::lock_guard lock(mutex_);
+  return recorded_;
+}
+
 // ---- the thread ----
 
 void Proxy::Run() {
@@ -243,6 +249,7 @@ void Proxy::ReadFrom(Connection& connection, Direction direction) {
     return;
   }
   bytes.resize(static_cast<std::size_t>(count));
+  if (recorded_.size() < kMostRecorded) recorded_ += bytes;
   if (quality.corrupt > 0 && bytes.size() >= kWorthCorrupting) {
     --quality.corrupt;
     ++corrupted_;

@@ -50,6 +50,8 @@ class Proxy {
   /// Changes one byte in each of the next `count` pieces of 4 KiB or more: in what a block
   /// carries, that is, not in what the two sides say to each other.
   void Corrupt(Direction direction, std::size_t count);
+  /// The first 4 MiB that have passed, both ways and over all connections.
+  std::string recorded();
   /// The next connection reaches the publisher after the one that is accepted behind it.
   void Reorder();
 
@@ -107,6 +109,7 @@ class Proxy {
   std::mt19937_64 random_;
   std::array<Quality, 2> qualities_;
   std::list<Connection> open_;
+  std::string recorded_;
   Clock::time_point refilled_ = Clock::now();
   bool half_open_ = false;
   bool reorder_ = false;

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/endpoint.h"
+#include "base/keys.h"
 #include "base/records.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -75,6 +76,22 @@ void CheckRecords(std::string_view text) {
   }
 }
 
+void CheckKeys(std::string_view text) {
+  std::string why;
+  const auto list = AllowList::Parse(text, &why);
+  Require(list.has_value() == why.empty());
+  if (list) {
+    Require(list->NamesNotIn(*list).empty());
+    Require(list->NamesNotIn(AllowList()).size() == list->size());
+  }
+  why.clear();
+  const bool is_public = ParsePublicKey(text, &why).has_value();
+  Require(!is_public || (list && list->size() == 1));
+  Require(!is_public || !ParseSecretKey(text, &why));
+  Require(!DecodeKey(text) || DecodeKey(text)->text().size() == kKeyBytes);
+  (void)MakeKeyName(text);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -82,6 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CheckUnits(text);
   CheckText(text);
   CheckRecords(text);
+  CheckKeys(text);
   if (size < 1000) CheckEndpoint(text);
   return 0;
 }

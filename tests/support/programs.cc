@@ -70,6 +70,11 @@ const std::string& TeeBinary() {
   return path;
 }
 
+const std::string& KeygenBinary() {
+  static const std::string path = PIPEDUP_KEYGEN;
+  return path;
+}
+
 // ---- events ----
 
 std::optional<Json> Program::WaitForEvent(const std::string& name, const EventTest& test,

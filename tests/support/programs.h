@@ -1,4 +1,4 @@
-// pipedup-pub, pipedup-sub and pipedup-tee, as tests run them.
+// The programs, as tests run them.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -24,6 +24,7 @@ inline constexpr const char* kAttached = "PIPEDUP_TEST_ATTACHED";
 const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
 const std::string& TeeBinary();
+const std::string& KeygenBinary();
 
 /// A program that says in JSON, on stderr, what happens.
 class Program : public Process {

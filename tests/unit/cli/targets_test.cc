@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "example_program.h"
 #include "pipedup/subscriber.h"
 
@@ -98,6 +100,39 @@ TEST(StartAt, RefusesEverythingElseAndStoresNothing) {
 TEST(StartAt, ProposesTheDashThatIsMissing) {
   StartAt at;
   EXPECT_EQ(ParseStartAt("5m", &at), "'5m' is in the future (did you mean -5m?)");
+}
+
+TEST(Targets, AKeyIsNoFileAndIsNotRepeated) {
+  const std::string key = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+  std::string file;
+  const Store store = KeyFile(&file).store;
+  const std::string wrong = store(key);
+  EXPECT_TRUE(wrong.starts_with("this is a key and not the name of a file")) << wrong;
+  EXPECT_EQ(wrong.find(key), std::string::npos);
+  EXPECT_EQ(file, "");
+  EXPECT_EQ(store(""), "'' is not a file");
+  EXPECT_EQ(store("/etc/pipedup/web1.secret"), "");
+  EXPECT_EQ(file, "/etc/pipedup/web1.secret");
+}
+
+TEST(Targets, AKeyComesFromAFileOrAVariable) {
+  std::string where;
+  const auto find = [&where](const std::string& file) {
+    return FindKey("--curve-secret", file, "PIPEDUP_TEST_KEY", &where);
+  };
+  EXPECT_EQ(find(""), "");
+  EXPECT_EQ(where, "");
+  EXPECT_EQ(find("file"), "");
+  EXPECT_EQ(where, "--curve-secret");
+  ::setenv("PIPEDUP_TEST_KEY", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6", 1);
+  EXPECT_EQ(find(""), "");
+  EXPECT_EQ(where, "PIPEDUP_TEST_KEY");
+  EXPECT_EQ(find("file"), "--curve-secret and PIPEDUP_TEST_KEY cannot be given together");
+  ::setenv("PIPEDUP_TEST_KEY", "no key", 1);
+  const std::string wrong = find("");
+  EXPECT_TRUE(wrong.starts_with("PIPEDUP_TEST_KEY: not a key")) << wrong;
+  EXPECT_EQ(wrong.find("no key"), std::string::npos);
+  ::unsetenv("PIPEDUP_TEST_KEY");
 }
 
 }  // namespace

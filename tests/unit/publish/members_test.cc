@@ -93,6 +93,8 @@ TEST(Members, AreNamedForPeopleWithoutSteeringTheirTerminal) {
   member.name = "web\x1b[31m";
   member.address = "10.0.0.7";
   EXPECT_EQ(member.Label(), "'web\\x1b[31m' at 10.0.0.7");
+  member.key = "ops\x1b";
+  EXPECT_EQ(member.Label(), "'web\\x1b[31m' at 10.0.0.7 (key 'ops\\x1b')");
 }
 
 }  // namespace

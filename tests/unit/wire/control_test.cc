@@ -156,6 +156,7 @@ Stats SomeStats(std::size_t rows) {
     row.name = std::string(200, 'n');
     row.host = "host";
     row.address = "192.0.2.17";
+    row.key = "ops";
     row.pid = 4711;
     row.role = Role::kRelay;
     row.mode = Mode::kCatchUp;

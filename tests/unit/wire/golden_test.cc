@@ -221,8 +221,8 @@ std::map<std::string, control::Message> GoldenMessages() {
   stats.head = 1014;
   stats.counters = {{"blocks_published", 7}, {"bytes_published", 1014}};
   stats.subscribers_total = 1;
-  stats.subscribers = {{"9f86d081884c7d65", "errors only", "worker-7", "192.0.2.17", 4711,
-                        Role::kSub, Mode::kLive, 1000, 14, 0.25, 0}};
+  stats.subscribers = {{"9f86d081884c7d65", "errors only", "worker-7", "192.0.2.17", "ops",
+                        4711, Role::kSub, Mode::kLive, 1000, 14, 0.25, 0}};
   constexpr std::uint64_t kLastRequest = 0xFFFFFFFFFFFFFFFF;
   return {
       {"hello",
