@@ -27,13 +27,13 @@ class Recovery {
         throw Error("journal '" + Escape(options_.directory) + "': holds other things (" +
                     Escape(*others_.begin()) + "), but no journal");
       }
-      return std::nullopt;
+      return Nothing();
     }
     // One without what belongs to a journal on disk is one that was cut.
     if (label && label->durable) {
       found_.label = std::move(*label);
     } else if (found_.segments.empty()) {
-      return std::nullopt;
+      return Nothing();
     } else {
       GuessLabel(label ? options_.directory + "/journal: is not whole" : why);
     }
@@ -55,11 +55,15 @@ class Recovery {
   void Later(std::function<void()> change) { changes_.push_back(std::move(change)); }
 
   void Mend() {
-    if (found_.began_session) {
-      found_.label.closed.reset();
-      found_.label.used = found_.head;
-      found_.label.used_records =
-          found_.last ? found_.last->records_before + found_.last->records : 0;
+    // Without a segment, the label alone tells how far the positions have come.
+    if (found_.began_session || found_.segments.empty()) {
+      if (found_.began_session) {
+        found_.label.closed.reset();
+        found_.label.used = found_.head;
+        found_.label.used_records =
+            found_.last ? found_.last->records_before + found_.last->records : 0;
+      }
+      found_.label.used = std::max(found_.label.used, found_.head);
       const int error = WriteJournalLabel(options_.directory, found_.label, options_.readers);
       if (error != 0 && !IsNoSpace(error)) {
         throw Error("journal: write to '" + Escape(options_.directory) +
@@ -67,6 +71,12 @@ class Recovery {
       }
     }
     for (const auto& change : changes_) change();
+  }
+
+  // But an index without its bytes may be there, in the way of what begins.
+  std::optional<Recovered> Nothing() const {
+    for (const auto& change : changes_) change();
+    return std::nullopt;
   }
 
   void CheckKind() const {
@@ -112,7 +122,12 @@ class Recovery {
   void GuessLabel(const std::string& why) {
     JournalLabel& label = found_.label;
     label.durable = true;
+    label.stream = options_.stream;
     label.records = options_.records;
+    label.segment_bytes = 1;
+    for (const StoredSegment::Found& segment : found_.segments) {
+      label.segment_bytes = std::max<std::size_t>(label.segment_bytes, segment.log_bytes);
+    }
     for (auto segment = found_.segments.rbegin(); segment != found_.segments.rend();
          ++segment) {
       std::size_t entries = 0;
@@ -130,6 +145,7 @@ class Recovery {
 
   // From the newest on, until one has a block to go on behind.
   void RecoverLast() {
+    if (found_.segments.empty()) found_.head = found_.label.used;
     while (!found_.segments.empty()) {
       StoredSegment::Found& last = found_.segments.back();
       if (same_boot_ ? KeepLast(last) : CutLast(last)) return;
@@ -239,10 +255,10 @@ class Recovery {
   // The machine has crashed: what was not synced may be anything.
   bool CutLast(StoredSegment::Found& last) {
     std::size_t entries = 0;
-    std::vector<BlockHeader> index =
-        ReadIndex(options_.directory, last.begin, last.log_bytes, &entries);
-    cut_blocks_ = cut_blocks_ || last.index_bytes / kHeaderBytes > index.size();
     int error = 0;
+    std::vector<BlockHeader> index = ReadIndex(options_.directory, last.begin, last.log_bytes,
+                                               &entries, &error, Unsound::kStop);
+    cut_blocks_ = cut_blocks_ || last.index_bytes / kHeaderBytes > index.size();
     const UniqueFd log = OpenForReading(Path(last.begin, kLogSuffix), &error);
     std::vector<std::byte> bytes;
     const auto holds = [&](const BlockHeader& block) {
