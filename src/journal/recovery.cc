@@ -40,6 +40,8 @@ class Recovery {
     CheckKind();
     same_boot_ = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();
+    // What stands before a segment that was begun was published, though not all of it is found.
+    if (same_boot_) found_.head = std::max(found_.head, begun_);
     ChooseSession();
     Mend();
     return std::move(found_);
@@ -55,8 +57,9 @@ class Recovery {
   void Later(std::function<void()> change) { changes_.push_back(std::move(change)); }
 
   void Mend() {
-    // Without a segment, the label alone tells how far the positions have come.
-    if (found_.began_session || found_.segments.empty()) {
+    // Without a segment up to there, the label alone tells how far the positions have come.
+    if (found_.began_session || found_.segments.empty() ||
+        found_.segments.back().end < found_.head) {
       if (found_.began_session) {
         found_.label.closed.reset();
         found_.label.used = found_.head;
@@ -111,6 +114,7 @@ class Recovery {
         Later([this, begin] { RemoveFile(Path(begin, kIndexSuffix)); });
     }
     for (const Position begin : logs) {
+      if (indexes.contains(begin)) begun_ = begin;
       if (!found_.segments.empty()) found_.segments.back().end = begin;
       found_.segments.push_back({options_.directory, begin, begin,
                                  FileBytes(Path(begin, kLogSuffix)).value_or(0),
@@ -339,6 +343,7 @@ class Recovery {
   Recovered found_;
   std::set<std::string> others_;
   std::vector<std::function<void()>> changes_;
+  Position begun_ = 0;  // the newest segment, whatever is in it
   bool same_boot_ = false;
   bool label_guessed_ = false;
   bool cut_blocks_ = false;  // blocks, not only bytes that none had

@@ -33,12 +33,12 @@ class RecoveryTest : public testing::Test, protected JournalTestBase {
     label.used = used;
     ASSERT_EQ(WriteJournalLabel(directory_.path(), label, Readers::kNobody), 0);
   }
-  /// After a crash of the machine.
-  std::optional<Recovered> RecoverHere() {
+  /// After a crash of the machine, or with `boot` "boot-1" of the process.
+  std::optional<Recovered> RecoverHere(const std::string& boot = "boot-2") {
     RecoveryOptions options;
     options.directory = directory_.path();
     options.new_session = kNew;
-    options.boot = "boot-2";
+    options.boot = boot;
     options.stream = "s";
     options.now_ns = now_ns_;
     options.warn = [this](const std::string& text) { warnings_.push_back(text); };
@@ -93,6 +93,20 @@ TEST_F(RecoveryTest, AnIndexWithoutItsBytesIsNotInTheWayOfANewJournal) {
   Put(Path(0, kIndexSuffix), Entry(0, "one\n"));
   EXPECT_FALSE(RecoverHere());
   EXPECT_FALSE(std::filesystem::exists(Path(0, kIndexSuffix)));
+}
+
+TEST_F(RecoveryTest, PositionsBeforeASegmentThatWasBegunAreNotUsedAgain) {
+  PutLabel(0);
+  Put(Path(0, kLogSuffix), "one\n");  // the second line is lost, and its entry as well
+  Put(Path(0, kIndexSuffix), Entry(0, "one\n"));
+  Put(Path(8, kLogSuffix), "");
+  Put(Path(8, kIndexSuffix), "");
+  for (int time = 0; time < 2; ++time) {
+    const auto found = RecoverHere("boot-1");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->label.session, kOld);
+    EXPECT_EQ(std::max(found->head, found->label.used), 8U) << time;
+  }
 }
 
 TEST_F(RecoveryTest, AnEntryThatIsNoneEndsTheIndexAfterACrash) {
