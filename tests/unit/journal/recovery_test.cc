@@ -44,11 +44,12 @@ class RecoveryTest : public testing::Test, protected JournalTestBase {
     options.warn = [this](const std::string& text) { warnings_.push_back(text); };
     return Recover(options);
   }
-  static std::string Entry(Position at, const std::string& bytes) {
+  static std::string Entry(Position at, const std::string& bytes, std::int64_t time_ns = 0) {
     BlockHeader header;
     header.session = kOld;
     header.position = at;
     header.length = static_cast<std::uint32_t>(bytes.size());
+    header.time_ns = time_ns;
     header.checksum = Checksum(AsBytes(bytes));
     return std::string(AsText(EncodeHeader(header)));
   }
@@ -107,6 +108,19 @@ TEST_F(RecoveryTest, PositionsBeforeASegmentThatWasBegunAreNotUsedAgain) {
     EXPECT_EQ(found->label.session, kOld);
     EXPECT_EQ(std::max(found->head, found->label.used), 8U) << time;
   }
+}
+
+TEST_F(RecoveryTest, TimesThatNoClockHasDoNoHarm) {
+  PutLabel(0);
+  Put(Path(0, kLogSuffix), "one\ntwo\n");
+  Put(Path(0, kIndexSuffix), Entry(0, "one\n", INT64_MIN) + Entry(4, "two\n", INT64_MAX));
+  JournalOptions options = Options(true);
+  options.retain_age = std::chrono::hours(1);
+  options.durable = JournalOptions::Durable{"s", SyncMode::kNever, Duration(0), "boot-1"};
+  Journal journal(options);
+  EXPECT_EQ(TextOf(journal.Read(0, SIZE_MAX).value()), "one\n");
+  EXPECT_EQ(TextOf(journal.Read(4, SIZE_MAX).value()), "two\n");
+  journal.DropExpired();
 }
 
 TEST_F(RecoveryTest, AnEntryThatIsNoneEndsTheIndexAfterACrash) {
