@@ -32,7 +32,8 @@ std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
     const ParsedHeader parsed =
         ParseHeader(ByteSpan(bytes).subspan(i * kHeaderBytes, kHeaderBytes));
     if (!parsed.header || parsed.header->kind != BlockKind::kData ||
-        parsed.header->position < next || parsed.header->end() > begin + log_bytes) {
+        parsed.header->length == 0 || parsed.header->position < next ||
+        parsed.header->end() > begin + log_bytes) {
       if (unsound == Unsound::kStop) break;
       continue;
     }

@@ -110,6 +110,15 @@ TEST_F(RecoveryTest, PositionsBeforeASegmentThatWasBegunAreNotUsedAgain) {
   }
 }
 
+TEST_F(RecoveryTest, AnEntryWithoutBytesIsNone) {
+  PutLabel(0);
+  Put(Path(0, kLogSuffix), "");
+  Put(Path(0, kIndexSuffix), Entry(0, ""));
+  const auto found = RecoverHere();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->segments.empty()) << "it would be in the way of the next one";
+}
+
 TEST_F(RecoveryTest, TimesThatNoClockHasDoNoHarm) {
   PutLabel(0);
   Put(Path(0, kLogSuffix), "one\ntwo\n");
