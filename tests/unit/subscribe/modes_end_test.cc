@@ -52,6 +52,7 @@ TEST_F(End, BeforeWhereTheReaderTurnsOutToBeIsNone) {
   MakeCatchUp(320);
   ReplayEnd(160);  // nothing was delivered yet that could tell
   Replay(0, 320);
+  Done(320, 0, 320);
   EXPECT_NE(machine_->state(), State::kEnded);
   EXPECT_EQ(actions_.delivered, Text(0, 320));
   ReplayEnd(320);
