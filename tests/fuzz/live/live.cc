@@ -47,10 +47,10 @@ constexpr std::uint64_t kMostMib = 1024;
 #if __has_feature(address_sanitizer)
 constexpr std::uint64_t kMostMib = 1024;
 #else
-constexpr std::uint64_t kMostMib = 128;
+constexpr std::uint64_t kMostMib = 64;
 #endif
 #else
-constexpr std::uint64_t kMostMib = 128;
+constexpr std::uint64_t kMostMib = 64;
 #endif
 
 constexpr std::size_t kAtATime = 12;           // connections that are being talked over
