@@ -441,7 +441,7 @@ void Journal::DropExpired() {
     if (tells.blocks() == 0) break;
     const std::int64_t time_ns =
         tells.block(&tells == &oldest ? tells.blocks() - 1 : 0).time_ns;
-    if (now - time_ns <= age || !DropOldest()) break;
+    if (time_ns >= now - age || !DropOldest()) break;
   }
 }
 

@@ -27,19 +27,21 @@ class Recovery {
         throw Error("journal '" + Escape(options_.directory) + "': holds other things (" +
                     Escape(*others_.begin()) + "), but no journal");
       }
-      return std::nullopt;
+      return Nothing();
     }
     // One without what belongs to a journal on disk is one that was cut.
     if (label && label->durable) {
       found_.label = std::move(*label);
     } else if (found_.segments.empty()) {
-      return std::nullopt;
+      return Nothing();
     } else {
       GuessLabel(label ? options_.directory + "/journal: is not whole" : why);
     }
     CheckKind();
     found_.same_boot = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();
+    // What stands before a segment that was begun was published, though not all of it is found.
+    if (found_.same_boot) found_.head = std::max(found_.head, begun_);
     ChooseSession();
     Mend();
     return std::move(found_);
@@ -55,11 +57,16 @@ class Recovery {
   void Later(std::function<void()> change) { changes_.push_back(std::move(change)); }
 
   void Mend() {
-    if (found_.began_session) {
-      found_.label.closed.reset();
-      found_.label.used = found_.head;
-      found_.label.used_records =
-          found_.last ? found_.last->records_before + found_.last->records : 0;
+    // Without a segment up to there, the label alone tells how far the positions have come.
+    if (found_.began_session || found_.segments.empty() ||
+        found_.segments.back().end < found_.head) {
+      if (found_.began_session) {
+        found_.label.closed.reset();
+        found_.label.used = found_.head;
+        found_.label.used_records =
+            found_.last ? found_.last->records_before + found_.last->records : 0;
+      }
+      found_.label.used = std::max(found_.label.used, found_.head);
       const int error = WriteJournalLabel(options_.directory, found_.label, options_.readers);
       if (error != 0 && !IsNoSpace(error)) {
         throw Error("journal: write to '" + Escape(options_.directory) +
@@ -67,6 +74,12 @@ class Recovery {
       }
     }
     for (const auto& change : changes_) change();
+  }
+
+  // But an index without its bytes may be there, in the way of what begins.
+  std::optional<Recovered> Nothing() const {
+    for (const auto& change : changes_) change();
+    return std::nullopt;
   }
 
   void CheckKind() const {
@@ -101,6 +114,7 @@ class Recovery {
         Later([this, begin] { RemoveFile(Path(begin, kIndexSuffix)); });
     }
     for (const Position begin : logs) {
+      if (indexes.contains(begin)) begun_ = begin;
       if (!found_.segments.empty()) found_.segments.back().end = begin;
       found_.segments.push_back({options_.directory, begin, begin,
                                  FileBytes(Path(begin, kLogSuffix)).value_or(0),
@@ -112,7 +126,12 @@ class Recovery {
   void GuessLabel(const std::string& why) {
     JournalLabel& label = found_.label;
     label.durable = true;
+    label.stream = options_.stream;
     label.records = options_.records;
+    label.segment_bytes = 1;
+    for (const StoredSegment::Found& segment : found_.segments) {
+      label.segment_bytes = std::max<std::size_t>(label.segment_bytes, segment.log_bytes);
+    }
     for (auto segment = found_.segments.rbegin(); segment != found_.segments.rend();
          ++segment) {
       std::size_t entries = 0;
@@ -130,6 +149,7 @@ class Recovery {
 
   // From the newest on, until one has a block to go on behind.
   void RecoverLast() {
+    if (found_.segments.empty()) found_.head = found_.label.used;
     while (!found_.segments.empty()) {
       StoredSegment::Found& last = found_.segments.back();
       if (found_.same_boot ? KeepLast(last) : CutLast(last)) return;
@@ -239,10 +259,10 @@ class Recovery {
   // The machine has crashed: what was not synced may be anything.
   bool CutLast(StoredSegment::Found& last) {
     std::size_t entries = 0;
-    std::vector<BlockHeader> index =
-        ReadIndex(options_.directory, last.begin, last.log_bytes, &entries);
-    cut_blocks_ = cut_blocks_ || last.index_bytes / kHeaderBytes > index.size();
     int error = 0;
+    std::vector<BlockHeader> index = ReadIndex(options_.directory, last.begin, last.log_bytes,
+                                               &entries, &error, Unsound::kStop);
+    cut_blocks_ = cut_blocks_ || last.index_bytes / kHeaderBytes > index.size();
     const UniqueFd log = OpenForReading(Path(last.begin, kLogSuffix), &error);
     std::vector<std::byte> bytes;
     const auto holds = [&](const BlockHeader& block) {
@@ -323,6 +343,7 @@ class Recovery {
   Recovered found_;
   std::set<std::string> others_;
   std::vector<std::function<void()>> changes_;
+  Position begun_ = 0;  // the newest segment, whatever is in it
   bool label_guessed_ = false;
   bool cut_blocks_ = false;  // blocks, not only bytes that none had
 };

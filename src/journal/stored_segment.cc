@@ -17,7 +17,8 @@ bool WillPass(int error) {
 }  // namespace
 
 std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
-                                   std::uint64_t log_bytes, std::size_t* entries, int* error) {
+                                   std::uint64_t log_bytes, std::size_t* entries, int* error,
+                                   Unsound unsound) {
   std::vector<BlockHeader> index;
   *entries = 0;
   int ignored = 0;
@@ -31,7 +32,9 @@ std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
     const ParsedHeader parsed =
         ParseHeader(ByteSpan(bytes).subspan(i * kHeaderBytes, kHeaderBytes));
     if (!parsed.header || parsed.header->kind != BlockKind::kData ||
-        parsed.header->position < next || parsed.header->end() > begin + log_bytes) {
+        parsed.header->length == 0 || parsed.header->position < next ||
+        parsed.header->end() > begin + log_bytes) {
+      if (unsound == Unsound::kStop) break;
       continue;
     }
     index.push_back(*parsed.header);

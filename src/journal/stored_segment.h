@@ -64,12 +64,16 @@ class StoredSegment final : public AnySegment {
   UniqueFd log_;
 };
 
+/// What is done about an entry of an index that is none.
+enum class Unsound : bool { kSkip, kStop };
+
 /// The sound entries of an index, in order and without overlap, as far as their bytes lie in
-/// [begin, begin + log_bytes). `*entries` is the number of entries in the file up to and with
-/// the last sound one; `*error` is 0, or the errno of an index that could not be opened.
+/// [begin, begin + log_bytes); with kStop only those before the first that is none. `*entries`
+/// is the number of entries in the file up to and with the last sound one; `*error` is 0, or
+/// the errno of an index that could not be opened.
 std::vector<BlockHeader> ReadIndex(const std::string& directory, Position begin,
                                    std::uint64_t log_bytes, std::size_t* entries,
-                                   int* error = nullptr);
+                                   int* error = nullptr, Unsound unsound = Unsound::kSkip);
 
 /// Whether the bytes of `block` are in `bytes`. True without a look if it has no checksum.
 bool ChecksumHolds(const BlockHeader& block, ByteSpan bytes);

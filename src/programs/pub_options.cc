@@ -229,7 +229,9 @@ std::string Complete(PubOptions* options) {
   return "";
 }
 
-cli::Program Table(PubOptions* to, const std::string& libraries) {
+}  // namespace
+
+cli::Program PubProgram(PubOptions* to, const std::string& libraries) {
   cli::Program program{
       .name = "pipedup-pub",
       .summary = "publish one program's output, live, to any number of readers",
@@ -255,11 +257,9 @@ cli::Program Table(PubOptions* to, const std::string& libraries) {
   return program;
 }
 
-}  // namespace
-
 ParsedPub ParsePubOptions(int argc, const char* const* argv, const std::string& libraries) {
   PubOptions options;
-  cli::Parsed parsed = cli::Parse(Table(&options, libraries), argc, argv);
+  cli::Parsed parsed = cli::Parse(PubProgram(&options, libraries), argc, argv);
   return {std::move(parsed), std::move(options)};
 }
 

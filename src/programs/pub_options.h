@@ -45,6 +45,9 @@ struct ParsedPub {
   PubOptions options;  ///< complete unless `parsed` has an exit status
 };
 
+/// The table of options, which fills in `*to`.
+cli::Program PubProgram(PubOptions* to, const std::string& libraries);
+
 /// Reads the command line of pipedup-pub, as cli::Parse does. `libraries`: see LibraryVersions.
 ParsedPub ParsePubOptions(int argc, const char* const* argv, const std::string& libraries);
 

@@ -1,6 +1,7 @@
 #include "publish/member_file.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -10,6 +11,38 @@ namespace pipedup {
 namespace {
 
 constexpr std::size_t kMostRestored = 100'000;
+constexpr std::size_t kMaxNameBytes = 256;
+
+bool IsId(std::string_view text) {
+  return text.size() <= 64 && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
+}
+
+std::optional<int> HexDigit(char c) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const std::size_t digit = kDigits.find(c);
+  return digit == kDigits.npos ? std::nullopt : std::optional(static_cast<int>(digit));
+}
+
+/// What Escape was given; whatever it cannot have made is taken as it is.
+std::string Unescape(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const std::string_view rest = text.substr(at);
+    if (rest.starts_with("\\\\")) {
+      ++at;
+    } else if (rest.size() >= 4 && rest.starts_with("\\x")) {
+      const auto high = HexDigit(rest[2]);
+      const auto low = HexDigit(rest[3]);
+      if (high && low) {
+        out += static_cast<char>(*high * 16 + *low);
+        at += 3;
+        continue;
+      }
+    }
+    out += text[at];
+  }
+  return out.substr(0, kMaxNameBytes);
+}
 
 }  // namespace
 
@@ -19,7 +52,7 @@ std::string EncodeMembers(const Members& members) {
     if (member.role == control::Role::kTop) continue;
     text += id + " " + std::string(control::ToText(member.role)) +
             (member.key.empty() ? "" : "@" + member.key) + " " +
-            std::to_string(member.position) + " " + Escape(member.name, 256) + "\n";
+            std::to_string(member.position) + " " + Escape(member.name, kMaxNameBytes) + "\n";
   }
   return text;
 }
@@ -34,12 +67,11 @@ void RestoreMembers(std::string_view text, Position tail, Position head, TimePoi
     Member member;
     if (!(words >> member.id >> role >> member.position)) continue;
     if (words.get() == ' ') std::getline(words, member.name);
-    const bool is_id = member.id.size() <= 64 &&
-                       member.id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    member.name = Unescape(member.name);
     const std::size_t at = std::min(role.find('@'), role.size());
     member.key = role.substr(std::min(at + 1, role.size()));
     const auto known = control::ParseRole(role.substr(0, at));
-    if (!is_id || !known || *known == control::Role::kTop) continue;
+    if (!IsId(member.id) || !known || *known == control::Role::kTop) continue;
     member.role = *known;
     member.position = std::clamp(member.position, tail, head);
     member.confirmed_any = member.restored = true;

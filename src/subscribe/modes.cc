@@ -171,7 +171,7 @@ void ModeMachine::ContinueIn(const control::Welcome& welcome, Position end) {
   const bool known = records_known_ && stood <= end;
   const std::uint64_t records = records_;
   ClosePendingGap(nullptr);
-  if (begun_ && known_head_ > std::max(stood, end)) {
+  if (begun_ && state_ != State::kEnded && known_head_ > std::max(stood, end)) {
     position_ = std::max(stood, end);
     Lose(known_head_, "lost by the publisher");
     ClosePendingGap(nullptr);
@@ -694,6 +694,10 @@ void ModeMachine::GiveUp(const std::string& reason) {
 
 void ModeMachine::ReachEnd(const BlockHeader& end) {
   if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
+  if (begun_ && position_ > end.position) {
+    end_.reset();  // it was noted before the beginning was known, and is no end
+    return;
+  }
   ClosePendingGap(&end);
   if (!begun_) BeginAt(end.position);
   LeaveLive();

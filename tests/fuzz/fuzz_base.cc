@@ -1,6 +1,7 @@
 // What people type: sizes, durations, endpoints. Whatever is taken is printed in a form that is
 // taken again and means the same.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -34,14 +35,27 @@ void CheckEndpoint(std::string_view text) {
   Require(again->IsLocal() == endpoint->IsLocal());
 }
 
+/// What is shown is rounded, a little.
+bool IsNear(double shown, double exact, double part) {
+  return std::abs(shown - exact) <= exact * part + 1;
+}
+
 void CheckUnits(std::string_view text) {
   if (const auto size = ParseSize(text)) {
     Require(ParseSize(std::to_string(*size)) == size);
-    Require(ParseSize(FormatSize(*size)).has_value() || *size > (std::uint64_t{1} << 62));
+    const auto shown = ParseSize(FormatSize(*size));
+    Require(shown.has_value() || *size > (std::uint64_t{1} << 62));
+    if (shown) Require(IsNear(static_cast<double>(*shown), static_cast<double>(*size), 0.06));
+    const auto kilo = ParseSize(std::to_string(*size) + "K");
+    Require(kilo.has_value() == (*size <= UINT64_MAX / 1024));
+    if (kilo) Require(*kilo == *size * 1024);
   }
   if (const auto duration = ParseDuration(text)) {
     Require(duration->count() >= 0);
-    Require(ParseDuration(FormatDuration(*duration)).has_value());
+    const auto shown = ParseDuration(FormatDuration(*duration));
+    Require(shown.has_value());
+    Require(IsNear(static_cast<double>(shown->count()), static_cast<double>(duration->count()),
+                   1e-9));
     Require(FormatTime(duration->count()).size() >= 27);
   }
 }

@@ -1,56 +1,34 @@
 // The subscriber's mode machine, fed by a publisher that may lie about everything: whatever
 // comes in whatever order, what is delivered follows on what was delivered or reported lost
-// before.
+// before, byte for byte, also where a session goes on under another name; and in the end every
+// byte that the machine says it has passed was one or the other.
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "input.h"
 #include "subscribe/modes.h"
 
 namespace {
 
 using namespace pipedup;
 
-/// Says which one it was: there are many.
-void Require(bool holds, int line = __builtin_LINE()) {
-  if (holds) return;
-  std::fprintf(stderr, "fuzz_modes.cc:%d: does not hold\n", line);
-  std::abort();
-}
+using fuzz::Input;
+using fuzz::Require;
 
 constexpr std::uint64_t kHoldBytes = 5 * 1024 * 1024;
 constexpr std::size_t kPayloadBytes = 4096;
 
-/// Takes numbers off the input; zeros when it is used up.
-class Input {
- public:
-  Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  std::uint64_t Byte() {
-    if (left_ == 0) return 0;
-    --left_;
-    return *data_++;
-  }
-  /// Mostly near the others, now and then anything.
-  Position Number() {
-    const std::uint64_t kind = Byte();
-    if (kind < 224) return kind * 256 + Byte();
-    if (kind < 240) return kind * 1024 * 1024;
-    std::uint64_t number = 0;
-    for (int i = 0; i < 8; ++i) number = number << 8 | Byte();
-    return number;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
-};
+/// What stands at a position, whichever block brings it: lines of 100 bytes.
+std::byte ByteAt(Position position) {
+  return position % 100 == 99 ? std::byte{'\n'} : static_cast<std::byte>('a' + position % 26);
+}
 
 class CheckingActions final : public ModeActions {
  public:
@@ -83,21 +61,29 @@ class CheckingActions final : public ModeActions {
     Require(header.session == session);
     Require(from == expected);
     Require(bytes.size() > 0 && from + bytes.size() == header.end());
+    for (std::size_t i = 0; i < bytes.size(); ++i) Require(bytes.bytes[i] == ByteAt(from + i));
     expected = header.end();
-    something = true;
+    something = delivered = true;
     queued += bytes.size();
   }
   void ReportGap(const Gap& gap) override {
     Require(begun && !ended && !over);
     Require(gap.session == session);
-    Require(gap.from == expected && gap.to > gap.from);
-    expected = gap.to;
+    Require(gap.to > gap.from);
     something = true;
+    if (gap.from > expected) {
+      // What the publisher has lost, behind the place where its next session goes on.
+      Require(!lost_behind);
+      lost_behind = gap.from;
+      return;
+    }
+    Require(gap.from == expected && !lost_behind);
+    expected = gap.to;
   }
   void Begin(const control::Welcome& welcome, Position position) override {
     Require(!over);
     if (begun && welcome.session == session) Require(!something);
-    if (welcome.session != session) something = false;
+    if (welcome.session != session) something = delivered = false;
     begun = true;
     ended = false;
     session = welcome.session;
@@ -105,15 +91,33 @@ class CheckingActions final : public ModeActions {
   }
   void SessionContinues(const control::Welcome& now, SessionId old,
                         Position position) override {
-    (void)now, (void)old, (void)position;
+    Require(!over);
+    // One that resumes has begun under the new name already. Else, where it was to begin turned
+    // out to be inside a record, and that session is over.
+    const bool resumes = now.session == session && !something;
+    if (old != session && !resumes && !something) begun = false;
+    Require(!begun || old == session || resumes);
+    if (begun && something) {
+      // Bytes that are delivered again are another session's.
+      Require(position <= expected || ended);
+      Require(!lost_behind || *lost_behind >= position);
+    }
+    if (now.session == old && ended) Require(position == expected);
+    lost_behind.reset();
+    // One that has no byte yet may still begin elsewhere, also after a gap of the old session.
+    something = delivered;
+    session = now.session;
+    expected = position;
+    ended = false;
   }
   void SessionChanged(const control::Welcome& now, SessionId old) override {
     Require(now.session != old);
-    begun = something = false;
+    begun = something = delivered = false;
   }
   void ModeChanged(control::Mode) override {}
-  void EndOfStream(Position, std::uint32_t) override {
+  void EndOfStream(Position position, std::uint32_t) override {
     Require(begun && !ended && !over);
+    Require(position == expected);
     ended = true;
   }
   void Remake() override { remake = true; }
@@ -126,9 +130,11 @@ class CheckingActions final : public ModeActions {
   std::uint64_t last_request = 0;
   SessionId session = 0;
   Position expected = 0;
+  std::optional<Position> lost_behind;  // in this event, and not said yet why
   std::uint64_t queued = 0;
   bool begun = false;
-  bool something = false;
+  bool something = false;  // delivered, or reported lost
+  bool delivered = false;
   bool ended = false;
   bool over = false;
   bool remake = false;
@@ -160,12 +166,9 @@ BlockHeader TakeHeader(Input& input) {
 }
 
 SharedBytes PayloadOf(const BlockHeader& header) {
-  static const auto kText = [] {
-    auto text = std::make_shared<std::vector<std::byte>>(kPayloadBytes, std::byte{'x'});
-    for (std::size_t i = 99; i < text->size(); i += 100) (*text)[i] = std::byte{'\n'};
-    return text;
-  }();
-  return {kText, ByteSpan(*kText).first(header.length)};
+  const auto bytes = std::make_shared<std::vector<std::byte>>(header.length);
+  for (std::size_t i = 0; i < bytes->size(); ++i) (*bytes)[i] = ByteAt(header.position + i);
+  return {bytes, ByteSpan(*bytes)};
 }
 
 }  // namespace
@@ -176,7 +179,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ModeOptions options;
   options.from.kind = static_cast<Beginning::Kind>(input.Byte() % 5);
   options.from.value = input.Number();
-  options.follow = input.Byte() % 2 == 0;
+  const std::uint64_t how = input.Byte();
+  options.follow = how % 2 == 0;
+  if (how / 2 % 4 == 3) {
+    options.resume = Resumption{1 + how / 8 % 2, input.Number()};
+    actions.begun = true;
+    actions.session = options.resume->session;
+    actions.expected = options.resume->position;
+  }
   options.attach = options.from.value % 2 == 0;
   options.hold_bytes = kHoldBytes;
   ModeMachine machine(options, actions);
@@ -192,7 +202,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         welcome.session = TakeSession(input);
         welcome.head = input.Number();
         welcome.tail = std::min(welcome.head, input.Number());
-        welcome.records = static_cast<RecordFormat>(input.Byte() % 3);
+        const std::uint64_t more = input.Byte();
+        welcome.records = static_cast<RecordFormat>(more % 3);
+        welcome.started_ns = static_cast<std::int64_t>(more / 3 % 3);
+        welcome.ended = more / 9 % 4 == 1;
+        if (more / 36 % 2 == 1) welcome.past.push_back({3 - welcome.session, input.Number()});
+        if (more / 72 % 2 == 1) welcome.past.push_back({7, input.Number()});
         welcome.now_ns = static_cast<std::int64_t>(input.Number());
         machine.OnWelcome(welcome, now);
         break;
@@ -252,6 +267,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     // An event frees two reads at the most, and those are asked for again.
     Require(actions.sent.size() - asked_before <= 2);
+    Require(!actions.lost_behind);
+    if (actions.over) return 0;
     Require(actions.attached == (machine.state() == ModeMachine::State::kAttached));
     if (actions.remake) {
       actions.remake = actions.subscribed = false;
@@ -259,8 +276,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     machine.OnQueued(actions.queued, now);
   }
-  if (!actions.over && machine.state() != ModeMachine::State::kEnded) {
+  if (actions.over) return 0;
+  if (machine.state() != ModeMachine::State::kEnded) {
+    const Position known = machine.known_head();
     machine.GiveUp("the publisher vanished");
+    if (machine.began() && machine.welcomed()) Require(machine.position() >= known);
   }
+  machine.Flush();
+  if (machine.began() && actions.begun) Require(machine.position() == actions.expected);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <system_error>
@@ -31,6 +32,21 @@ std::vector<Kin> ChildrenOf(pid_t parent) {
     if (its_parent == parent) found.push_back(kin);
   }
   return found;
+}
+
+std::size_t DescriptorsOf(pid_t process) {
+  std::error_code error;
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(process) + "/fd",
+                                                error);
+  return error ? 0 : static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+std::uint64_t AnonymousBytes(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssAnon:")) return std::stoull(line.substr(8)) * 1024;
+  }
+  return 0;
 }
 
 bool MayUnshare(const char* option) {

@@ -53,20 +53,33 @@ std::string NewFile(const TempDir& directory) {
   return directory / ("out" + std::to_string(++number));
 }
 
+std::string& OtherPrograms() {
+  static std::string directory;
+  return directory;
+}
+
+std::string PathOf(const std::string& built, const char* name) {
+  return OtherPrograms().empty() ? built : OtherPrograms() + "/" + name;
+}
+
 }  // namespace
 
+void UseProgramsIn(const std::string& directory) {
+  OtherPrograms() = directory;
+}
+
 const std::string& PublisherBinary() {
-  static const std::string path = PIPEDUP_PUB;
+  static const std::string path = PathOf(PIPEDUP_PUB, "pipedup-pub");
   return path;
 }
 
 const std::string& SubscriberBinary() {
-  static const std::string path = PIPEDUP_SUB;
+  static const std::string path = PathOf(PIPEDUP_SUB, "pipedup-sub");
   return path;
 }
 
 const std::string& TeeBinary() {
-  static const std::string path = PIPEDUP_TEE;
+  static const std::string path = PathOf(PIPEDUP_TEE, "pipedup-tee");
   return path;
 }
 

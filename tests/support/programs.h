@@ -21,6 +21,8 @@ using Words = std::vector<std::string>;
 /// tested over the network.
 inline constexpr const char* kAttached = "PIPEDUP_TEST_ATTACHED";
 
+/// Those of another build, in `directory`; to be called before the first use of any.
+void UseProgramsIn(const std::string& directory);
 const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
 const std::string& TeeBinary();

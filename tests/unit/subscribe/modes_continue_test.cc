@@ -45,6 +45,16 @@ TEST_F(Continue, AFollowerReadsOnWhenTheEndedStreamGoesOn) {
   EXPECT_EQ(actions_.gaps.size(), 0U);
 }
 
+TEST_F(Continue, NothingIsMissingBehindAnEndThatWasReached) {
+  MakeLiveAt(160, Following());
+  LiveHead(320);  // of a publisher that says otherwise at its end
+  LiveEnd(160);
+  EXPECT_EQ(machine_->state(), State::kEnded);
+  WelcomedAnew(160, 160);
+  EXPECT_EQ(machine_->session(), kNext);
+  EXPECT_EQ(actions_.gaps.size(), 0U);
+}
+
 TEST_F(Continue, WithoutFollowAnEndStaysTheEnd) {
   MakeLiveAt(160);
   LiveEnd(160);

@@ -48,6 +48,17 @@ TEST_F(End, BehindWaitingBlocksComesAfterThem) {
   EXPECT_EQ(actions_.delivered, Text(160, 480));
 }
 
+TEST_F(End, BeforeWhereTheReaderTurnsOutToBeIsNone) {
+  MakeCatchUp(320);
+  ReplayEnd(160);  // nothing was delivered yet that could tell
+  Replay(0, 320);
+  Done(320, 0, 320);
+  EXPECT_NE(machine_->state(), State::kEnded);
+  EXPECT_EQ(actions_.delivered, Text(0, 320));
+  ReplayEnd(320);
+  EXPECT_EQ(actions_.Take().back(), "end 320 status 3");
+}
+
 TEST_F(End, IsToldInTheAnswerOfARead) {
   MakeCatchUp(320);
   Replay(0, 320);

@@ -1,0 +1,224 @@
+// Fuzzes a publisher that runs, at its sockets:
+//
+//   fuzz_live [--way memory|wait|disk] [--seed N] [--round R] [--rounds N | --seconds S]
+//             [--connections N] [--rss-mib M] [--bin DIR]
+//
+// In each round many connections send what a seed tells: mutated greetings, handshakes, frames,
+// subscriptions and control messages, in parts, side by side, some until they are closed or
+// reset, while known bytes are published. After it the publisher serves, a good subscriber over
+// TCP has got every byte, the publisher's own memory is under --rss-mib (512, with a sanitizer
+// 2048: peers may have up to --connections queues at a time, and allocators do not give all of
+// it back) and its descriptors are as many as before.
+//
+// When something does not hold: exit status 1, the seed, the round (--round R runs it alone)
+// and every byte that was sent in it, connection by connection.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/text.h"
+#include "os/fd.h"
+#include "peers.h"
+#include "support/raw_peer.h"
+#include "support/wait.h"
+#include "target.h"
+
+namespace {
+
+using namespace pipedup;
+using namespace pipedup::fuzz;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kMostMib = 1024;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+constexpr std::uint64_t kMostMib = 1024;
+#else
+constexpr std::uint64_t kMostMib = 64;
+#endif
+#else
+constexpr std::uint64_t kMostMib = 64;
+#endif
+
+constexpr std::size_t kAtATime = 12;           // connections that are being talked over
+constexpr std::size_t kMostStaying = 40;       // and that just stay
+constexpr std::uint64_t kMostProduced = 4000;  // bytes after each part
+
+/// A connection whose bytes may not be wanted.
+class Peer {
+ public:
+  Peer(std::uint16_t port, const Conversation& conversation)
+      : conversation_(conversation), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port + (conversation.control ? 1 : 0)));
+    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+        0) {
+      throw std::runtime_error("the publisher does not accept: errno " + std::to_string(errno));
+    }
+  }
+  /// False when there was nothing left to send.
+  bool SendNext() {
+    if (next_ == conversation_.parts.size()) return false;
+    const std::string& part = conversation_.parts[next_++];
+    (void)::send(socket_.get(), part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (next_ == 1 && conversation_.shakes) AwaitHandshake();
+    return true;
+  }
+  bool stays() const { return conversation_.end == End::kStay; }
+  void Finish() {
+    if (conversation_.end == End::kReset) {
+      const linger reset{1, 0};
+      ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    socket_.Reset();
+  }
+
+ private:
+  void AwaitHandshake() {
+    std::array<char, 64 + 27> answer;  // greeting and READY of a PUB, the shortest
+    const timeval patience{40, 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const ssize_t got = ::recv(socket_.get(), answer.data(), answer.size(), MSG_WAITALL);
+    if (got != static_cast<ssize_t>(answer.size())) {
+      throw std::runtime_error("a sound handshake is not answered");
+    }
+  }
+
+  const Conversation& conversation_;
+  UniqueFd socket_;
+  std::size_t next_ = 0;
+};
+
+/// The bytes as they were sent, in C's way of writing them.
+void Show(const std::vector<std::unique_ptr<Conversation>>& all) {
+  constexpr const char* kEnds[] = {"closed", "reset", "stays"};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::fprintf(stderr, "connection %zu, %s, %s\n", i, all[i]->control ? "control" : "data",
+                 kEnds[static_cast<int>(all[i]->end)]);
+    for (const std::string& part : all[i]->parts) {
+      std::fprintf(stderr, "  %s\n", Escape(part, part.size()).c_str());
+    }
+  }
+}
+
+/// That what is sent is understood: else nothing here would be worth anything.
+void ExpectAnAnswer(const Target& target) {
+  const Conversation recorded = Recorded(target.known());
+  test::RawPeer peer(static_cast<std::uint16_t>(target.port() + 1));
+  for (const std::string& part : recorded.parts) {
+    peer.Send(part);
+    // The answer to the handshake: greeting and READY.
+    if (!test::Eventually([&] { return peer.Received().size() >= 64 + 27; })) break;
+  }
+  const bool answered = test::Eventually(
+      [&] { return peer.Received().find("\"op\":\"done\"") != std::string::npos; });
+  if (!answered) throw std::runtime_error("a sound conversation is not answered");
+}
+
+void RunRound(Target& target, Dice dice, std::uint64_t connections,
+              std::vector<std::unique_ptr<Conversation>>* all) {
+  ExpectAnAnswer(target);
+  std::vector<std::unique_ptr<Peer>> active;
+  std::vector<std::unique_ptr<Peer>> staying;
+  while (all->size() < connections || !active.empty()) {
+    if (all->size() < connections && active.size() < kAtATime) {
+      all->push_back(std::make_unique<Conversation>(MakeConversation(dice, target.known())));
+      active.push_back(std::make_unique<Peer>(target.port(), *all->back()));
+    }
+    std::swap(active[dice.Below(active.size())], active.back());
+    if (!active.back()->SendNext()) {
+      if (active.back()->stays() && staying.size() < kMostStaying) {
+        staying.push_back(std::move(active.back()));
+      } else {
+        active.back()->Finish();
+      }
+      active.pop_back();
+    }
+    target.Produce(1 + dice.Below(kMostProduced));
+  }
+  staying.clear();
+  target.Check();
+}
+
+std::uint64_t Number(const std::map<std::string, std::string>& options, const std::string& name,
+                     std::uint64_t otherwise) {
+  const auto found = options.find(name);
+  return found == options.end() ? otherwise : std::stoull(found->second);
+}
+
+int Run(const std::map<std::string, std::string>& options) {
+  const std::uint64_t seed = Number(options, "--seed", 1);
+  const std::uint64_t seconds = Number(options, "--seconds", 0);
+  const std::uint64_t rounds = Number(options, "--rounds", seconds > 0 ? UINT64_MAX : 3);
+  const std::uint64_t connections = Number(options, "--connections", 60);
+  const std::uint64_t only = Number(options, "--round", UINT64_MAX);
+  const auto deadline = test::Clock::now() + std::chrono::seconds(seconds);
+  const std::string way = options.contains("--way") ? options.at("--way") : "memory";
+  if (options.contains("--bin")) test::UseProgramsIn(options.at("--bin"));
+
+  std::uint64_t round = only == UINT64_MAX ? 0 : only;
+  std::uint64_t sent = 0;
+  std::uint64_t most_bytes = 0;
+  std::unique_ptr<Target> target;
+  std::vector<std::unique_ptr<Conversation>> all;
+  try {
+    target = std::make_unique<Target>(way, Number(options, "--rss-mib", kMostMib) << 20);
+    for (std::uint64_t done = 0; done < (only == UINT64_MAX ? rounds : 1); ++done, ++round) {
+      if (seconds > 0 && test::Clock::now() > deadline) break;
+      all.clear();
+      RunRound(*target, Dice(seed * 1'000'003 + round), connections, &all);
+      sent += all.size();
+      most_bytes = std::max(most_bytes, target->anonymous_bytes());
+    }
+    target->Finish();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr,
+                 "fuzz_live: --way %s --seed %llu --round %llu --connections %llu: %s\n",
+                 way.c_str(), static_cast<unsigned long long>(seed),
+                 static_cast<unsigned long long>(round),
+                 static_cast<unsigned long long>(connections), error.what());
+    if (target) std::fprintf(stderr, "The publisher said:\n%s", target->log().c_str());
+    Show(all);
+    return 1;
+  }
+  std::printf("%llu connections, the publisher held at most %llu MiB\n",
+              static_cast<unsigned long long>(sent),
+              static_cast<unsigned long long>(most_bytes >> 20));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::map<std::string, std::string> options;
+  for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
+  for (const auto& [name, value] : options) {
+    constexpr std::string_view kNames =
+        " --way --seed --round --rounds --seconds --connections --rss-mib --bin ";
+    if (argc % 2 == 1 && kNames.find(" " + name + " ") != kNames.npos) continue;
+    std::fprintf(stderr, "fuzz_live: unknown option '%s', or a value is missing\n",
+                 name.c_str());
+    return 2;
+  }
+  try {
+    return Run(options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fuzz_live: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,48 @@
+// A publisher that is sent bytes that mean no good, and a subscriber beside them that has to
+// get every byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "peers.h"
+#include "support/files.h"
+#include "support/programs.h"
+
+namespace pipedup::fuzz {
+
+class Target {
+ public:
+  /// `way`: "memory", "wait" (--slow wait), "disk" (--journal, --slow wait). Throws
+  /// std::runtime_error, as all below do: something does not hold.
+  Target(const std::string& way, std::uint64_t most_bytes);
+
+  /// The next `bytes` bytes, all known.
+  void Produce(std::size_t bytes);
+  /// The publisher serves, the good subscriber has every byte, memory and descriptors are as
+  /// they were.
+  void Check();
+  /// Ends the stream: both end as they should.
+  void Finish();
+
+  Surroundings known() const;
+  std::uint16_t port() const { return port_; }
+  std::uint64_t anonymous_bytes() const;
+  std::string log() const { return publisher_.log(); }
+
+ private:
+  std::string Ask(const std::string& request) const;
+
+  const test::TempDir directory_;
+  const std::uint64_t most_bytes_;
+  test::Publisher publisher_;
+  test::Subscriber good_;
+  std::uint16_t port_ = 0;
+  std::string good_id_;
+  std::string produced_;
+  std::size_t checked_ = 0;
+  std::size_t descriptors_ = 0;
+};
+
+}  // namespace pipedup::fuzz
