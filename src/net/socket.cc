@@ -1,6 +1,7 @@
 #include "net/socket.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <optional>
 
@@ -17,6 +18,11 @@ namespace {
 // that speak ZMTP 1 or 2, or HTTP: without it they are taken for a subscriber and sent the
 // stream.
 constexpr const char* kZapDomain = "pipedup";
+
+// All that a data socket receives: subscriptions (142 bytes at most), and commands of ZMTP, the
+// longest of which is CURVE's INITIATE, 257 bytes and what the peer says of itself. libzmq
+// keeps about 48 bytes for each byte of a subscription.
+constexpr std::int64_t kMaxSubscriptionBytes = 1024;
 
 constexpr int kHandshakeMs = 5000;
 constexpr int kBacklog = 1024;
@@ -55,6 +61,13 @@ std::string ZmqVersion() {
 std::string Message::peer_address() const {
   const char* address = zmq_msg_gets(message_.handle(), "Peer-Address");
   return address == nullptr ? "" : address;
+}
+
+int Message::descriptor() const {
+  const char* text = zmq_msg_gets(message_.handle(), "__fd");
+  int descriptor = -1;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), descriptor);
+  return descriptor;
 }
 
 SharedBytes Message::Share() {
@@ -101,7 +114,7 @@ void Socket::SetCommon(std::int64_t max_message_bytes, int linger_ms) {
 
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
-  socket.SetCommon(control::kMaxRequestBytes, 0);  // it receives subscriptions only
+  socket.SetCommon(kMaxSubscriptionBytes, 0);
   // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
   // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
   socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);

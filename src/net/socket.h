@@ -41,6 +41,8 @@ class Message {
   }
   /// Address of the peer that sent it, "" if not known.
   std::string peer_address() const;
+  /// Of the connection that it came over, for Connections; -1 if not known.
+  int descriptor() const;
   /// Its bytes without a copy; this message is empty afterwards.
   SharedBytes Share();
 
