@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/overloaded.h"
 #include "base/text.h"
@@ -21,6 +22,19 @@ constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kRetryUnreadable = std::chrono::milliseconds(100);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
+// Answers in a connection's queue: more are not given to it. One may be 1 MiB long.
+constexpr std::size_t kMostAnswers = 64 * 1024;
+// Statistics are made for so many rows a second, in tokens of 50 rows; whoever asks for more
+// gets older ones.
+constexpr double kStatsPerSecond = 100;
+constexpr double kRowsPerToken = 50;
+constexpr std::size_t kMostRows = 8'000;  // more do not fit into an answer
+
+SharedBytes Own(std::string text) {
+  auto owner = std::make_shared<const std::string>(std::move(text));
+  const ByteSpan bytes = AsBytes(*owner);
+  return {std::move(owner), bytes};
+}
 
 }  // namespace
 
@@ -34,7 +48,9 @@ ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
       options_(std::move(options)),
       events_(events),
       replays_(std::make_shared<Outstanding>(nullptr)),
-      waker_(std::make_shared<Waker>()) {
+      waker_(std::make_shared<Waker>()),
+      stats_made_(kStatsPerSecond, kStatsPerSecond),
+      row_secret_(RandomId()) {
   waker_watch_ = loop_.OnReadable(waker_->fd(), [this] {
     waker_->Clear();
     Serve();
@@ -56,6 +72,7 @@ void ControlServer::Detach() {
   if (control_ == nullptr) return;
   loop_.Remove(control_watch_);
   control_ = nullptr;
+  answers_.clear();
   members_.ForgetRoutes();
 }
 
@@ -69,11 +86,14 @@ void ControlServer::Receive() {
       continue;
     }
     const std::string route(AsText(frames_[0].bytes()));
+    Member* const member = members_.FindByRoute(route);
+    if (member != nullptr) member->heard = loop_.now();
+    if (!MayServe(route, member != nullptr, frames_[1].descriptor())) continue;
     const std::string address = frames_[1].peer_address();
-    if (Member* member = members_.FindByRoute(route)) member->heard = loop_.now();
     const control::ParseResult parsed = control::Parse(frames_[1].bytes());
     if (const auto* failure = std::get_if<control::ParseFailure>(&parsed)) {
       ++counters_.bad_requests;
+      if (member != nullptr) limits_.Charge(route, kBadRequest);
       Reply(route, control::Error{failure->unknown_op ? "unknown-op" : "bad-request",
                                   failure->reason});
       continue;
@@ -84,9 +104,7 @@ void ControlServer::Receive() {
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
                    [&](const control::Bye&) {
-                     if (Member* member = members_.FindByRoute(route)) {
-                       RemoveMember(std::string(member->id), false);
-                     }
+                     if (member != nullptr) RemoveMember(std::string(member->id), false);
                    },
                    [&](const auto&) {
                      ++counters_.bad_requests;
@@ -97,9 +115,23 @@ void ControlServer::Receive() {
   }
 }
 
+// Each connection is held to a number of requests; past it there is silence, as every answer
+// would only be one more thing to send.
+bool ControlServer::MayServe(const std::string& route, bool is_member, int descriptor) {
+  if (options_.connections != nullptr) options_.connections->Heard(descriptor);
+  const Verdict verdict = limits_.Take(route, is_member, loop_.now());
+  if (verdict == Verdict::kServe) return true;
+  ++counters_.requests_ignored;
+  if (verdict == Verdict::kCut && options_.connections != nullptr) {
+    options_.connections->Cut(descriptor);
+  }
+  return false;
+}
+
 void ControlServer::OnHello(const std::string& route, const std::string& address,
                             const control::Hello& hello) {
   ++counters_.hellos;
+  if (members_.FindByRoute(route) != nullptr) limits_.Charge(route, kCostlyRequest);
   control::Refused refused;
   if (hello.version != control::kProtocolVersion) {
     refused = {"version", "this publisher speaks protocol " +
@@ -182,7 +214,7 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
   } else if (read.max == 0) {
     Reply(route, Stamped(done));  // a ping
   } else if (member->reads.size() >= kMostReads) {
-    ++counters_.bad_requests;
+    ++counters_.reads_refused;
     Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way"});
   } else {
     ++counters_.reads;
@@ -211,6 +243,18 @@ void ControlServer::OnStatus(const std::string& route, const control::Status& st
 }
 
 void ControlServer::OnStats(const std::string& route) {
+  limits_.Charge(route, members_.FindByRoute(route) != nullptr ? kCostlyRequest : 0);
+  const double cost = 1 + static_cast<double>(members_.size()) / kRowsPerToken;
+  if (stats_made_.Take(cost, loop_.now()) || stats_.size() == 0) stats_ = StatsText();
+  const auto answers = answers_.find(route);
+  if (answers != answers_.end() && answers->second->bytes() > 0) {
+    ++counters_.answers_dropped;  // it has not taken the last one
+    return;
+  }
+  SendAnswer(route, stats_);
+}
+
+SharedBytes ControlServer::StatsText() {
   control::Stats stats;
   stats.stream = options_.stream;
   stats.session = journal_.session();
@@ -221,13 +265,17 @@ void ControlServer::OnStats(const std::string& route) {
                     {"reads", counters_.reads},
                     {"replayed_bytes", counters_.replayed_bytes},
                     {"bad_requests", counters_.bad_requests},
+                    {"requests_ignored", counters_.requests_ignored},
+                    {"reads_refused", counters_.reads_refused},
                     {"answers_dropped", counters_.answers_dropped},
                     {"members_vanished", counters_.vanished}};
   if (extra_counters_) extra_counters_(&stats.counters);
   const std::int64_t now_ns = WallNow();
   for (const auto& [id, member] : members_.all()) {
+    if (stats.subscribers.size() == kMostRows) break;
     control::SubscriberRow row;
-    row.id = member.id;
+    // Whoever knows an id may take its member's place: it is nobody else's business.
+    row.id = Hex(Checksum(AsBytes(Hex(row_secret_) + member.id)));
     row.name = member.name;
     row.host = member.host;
     row.address = member.address;
@@ -245,8 +293,8 @@ void ControlServer::OnStats(const std::string& route) {
     row.lost = member.lost;
     stats.subscribers.push_back(std::move(row));
   }
-  stats.subscribers_total = stats.subscribers.size();
-  Reply(route, stats);
+  stats.subscribers_total = members_.size();
+  return Own(control::Encode(stats));
 }
 
 // ---- ranges ----
@@ -409,14 +457,25 @@ control::Done ControlServer::Stamped(control::Done done) const {
 }
 
 SendStatus ControlServer::Reply(const std::string& route, const control::Message& message) {
+  return SendAnswer(route, Own(control::Encode(message)));
+}
+
+SendStatus ControlServer::SendAnswer(const std::string& route, SharedBytes text) {
   if (control_ == nullptr || route.empty()) return SendStatus::kUnreachable;
-  const SendStatus status = control_->Send(AsBytes(route), Frame::kMore);
+  std::shared_ptr<Outstanding>& answers = answers_[route];
+  if (!answers) answers = std::make_shared<Outstanding>(nullptr);
+  const SendStatus status = answers->bytes() >= kMostAnswers
+                                ? SendStatus::kFull
+                                : control_->Send(AsBytes(route), Frame::kMore);
   if (status != SendStatus::kSent) {
     ++counters_.answers_dropped;
     return status;
   }
-  (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
-  return status;
+  return control_->SendShared(std::move(text), answers, Frame::kLast);
+}
+
+void ControlServer::ForgetAnswers() {
+  std::erase_if(answers_, [](const auto& entry) { return entry.second->bytes() == 0; });
 }
 
 // ---- members ----
@@ -435,6 +494,8 @@ void ControlServer::RemoveMember(const std::string& id, bool vanished) {
 }
 
 void ControlServer::DropSilent(Duration patience) {
+  limits_.Forget(loop_.now());
+  ForgetAnswers();
   std::vector<std::string> silent;
   for (const auto& [id, member] : members_.all()) {
     const Duration limit = member.Counts() ? std::max<Duration>(kSilence, patience) : kSilence;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "os/file.h"
+#include "os/memory.h"
 #include "publish/member_file.h"
 
 namespace pipedup {
@@ -17,8 +18,9 @@ constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
 constexpr std::size_t kFewMembers = 100;
 constexpr auto kRemakePause = std::chrono::seconds(1);
-constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;  // one stopped peer's queue does not
-constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
+constexpr auto kShortageOver = std::chrono::seconds(10);  // without a refusal
+constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;   // one stopped peer's queue does not
+constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;   // half of what a PUB queue holds
 
 std::uint64_t Window(const PublisherOptions& options) {
   return options.wait ? std::min(options.retain_bytes / 4, kMostWindow) : 0;
@@ -39,8 +41,9 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       listener_(context, options_.endpoints, kLiveQueueMessages),
       control_(loop, journal, broadcaster_, members_,
                {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow(),
-                journal.attachable() ? journal.directory() : ""},
+                journal.attachable() ? journal.directory() : "", options_.connections},
                *this) {
+  if (options_.connections != nullptr) options_.connections->SetEndpoints(endpoints());
   control_.Attach(listener_.control());
   control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
@@ -69,6 +72,8 @@ void Publisher::Heartbeat() {
   SaveMembers();
   ApplyPolicy();
   GuardMemory();
+  GuardPrivateMemory();
+  NoticeRefusals();
 }
 
 // A new subscriber knows that its subscription works when the first live message comes.
@@ -148,16 +153,52 @@ void Publisher::GuardMemory() {
       remaking_control_) {
     return;
   }
+  Remake(live_account_->bytes() >= control_.outstanding_bytes(), pinned);
+}
+
+// What peers make libzmq keep is in no account: requests that do not end, subscriptions. It is
+// seen in the process as a whole.
+void Publisher::GuardPrivateMemory() {
+  private_bytes_ = PrivateBytes();
+  if (private_bytes_ <= kMemoryBase || remaking_data_ || remaking_control_) return;
+  const std::uint64_t bound = PrivateMemoryBound();
+  if (private_bytes_ > bound) {
+    ReturnFreedMemory();
+    ++memory_trims_;
+    private_bytes_ = PrivateBytes();
+  }
+  if (private_bytes_ <= bound) return memory_guard_.OnEnough();
+  const MemoryGuard::Remedy remedy = memory_guard_.OnTooMuch(loop_.now());
+  if (remedy == MemoryGuard::Remedy::kNone) return;
+  Remake(remedy == MemoryGuard::Remedy::kRemakeData, private_bytes_ - bound);
+}
+
+std::uint64_t Publisher::PrivateMemoryBound() const {
+  return kMemoryBase + kMemoryOfDescriptor * OpenDescriptors() +
+         kMemoryOfMember * members_.size() + journal_.memory_bytes() + journal_.pinned_bytes();
+}
+
+void Publisher::Remake(bool data, std::uint64_t bytes) {
   remade_at_ = loop_.now();
   ++remakes_;
-  events_.OnRemade(pinned);
-  if (live_account_->bytes() >= control_.outstanding_bytes()) {
+  events_.OnRemade(bytes);
+  if (data) {
     remaking_data_ = true;
     loop_.After(Duration(0), [this] { RemakeData(); });
   } else {
     remaking_control_ = true;
     loop_.After(Duration(0), [this] { RemakeControl(); });
   }
+}
+
+void Publisher::NoticeRefusals() {
+  if (options_.connections == nullptr) return;
+  const std::uint64_t refused = options_.connections->counters().refused;
+  if (refused == refused_connections_) return;
+  refused_connections_ = refused;
+  const bool is_new = refused_at_ == TimePoint{} || loop_.now() - refused_at_ > kShortageOver;
+  refused_at_ = loop_.now();
+  if (is_new) events_.OnConnectionsRefused();
 }
 
 void Publisher::RemakeData() {
@@ -263,8 +304,15 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["let_go"] = policy_.counters().let_go;
   (*counters)["taken_back"] = policy_.counters().taken_back;
   (*counters)["socket_remakes"] = remakes_;
+  (*counters)["memory_trims"] = memory_trims_;
+  (*counters)["private_bytes"] = private_bytes_;
   (*counters)["peers_admitted"] = zap_.admitted();
   (*counters)["peers_refused"] = zap_.refused();
+  if (options_.connections == nullptr) return;
+  const ConnectionCounters connections = options_.connections->counters();
+  (*counters)["connections_accepted"] = connections.accepted;
+  (*counters)["connections_refused"] = connections.refused;
+  (*counters)["connections_cut"] = connections.cut;
 }
 
 }  // namespace pipedup
