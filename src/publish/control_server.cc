@@ -4,10 +4,10 @@
 #include <utility>
 #include <variant>
 
-#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/overloaded.h"
 #include "base/text.h"
+#include "publish/rows.h"
 
 namespace pipedup {
 namespace {
@@ -28,7 +28,6 @@ constexpr std::size_t kMostAnswers = 64 * 1024;
 // gets older ones.
 constexpr double kStatsPerSecond = 100;
 constexpr double kRowsPerToken = 50;
-constexpr std::size_t kMostRows = 8'000;  // more do not fit into an answer
 
 SharedBytes Own(std::string text) {
   auto owner = std::make_shared<const std::string>(std::move(text));
@@ -270,29 +269,7 @@ SharedBytes ControlServer::StatsText() {
                     {"answers_dropped", counters_.answers_dropped},
                     {"members_vanished", counters_.vanished}};
   if (extra_counters_) extra_counters_(&stats.counters);
-  const std::int64_t now_ns = WallNow();
-  for (const auto& [id, member] : members_.all()) {
-    if (stats.subscribers.size() == kMostRows) break;
-    control::SubscriberRow row;
-    // Whoever knows an id may take its member's place: it is nobody else's business.
-    row.id = Hex(Checksum(AsBytes(Hex(row_secret_) + member.id)));
-    row.name = member.name;
-    row.host = member.host;
-    row.address = member.address;
-    row.pid = member.pid;
-    row.role = member.role;
-    row.mode = member.mode;
-    row.position = member.position;
-    row.lag_bytes = journal_.head() - std::min(journal_.head(), member.position);
-    if (row.lag_bytes > 0) {
-      row.lag_seconds =
-          static_cast<double>(std::max<std::int64_t>(
-              now_ns - journal_.TimeAt(std::max(member.position, journal_.tail())), 0)) /
-          1e9;
-    }
-    row.lost = member.lost;
-    stats.subscribers.push_back(std::move(row));
-  }
+  stats.subscribers = MakeRows(members_, journal_, row_secret_);
   stats.subscribers_total = members_.size();
   return Own(control::Encode(stats));
 }
