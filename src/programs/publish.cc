@@ -324,8 +324,11 @@ void PublishRun::OnLetGo(const Member& member) {
 }
 
 void PublishRun::OnRemade(std::uint64_t bytes) {
-  reporter_.Warn("remade", "peers hold " + FormatSize(bytes) +
-                               " more than they may: all their connections are made anew");
+  reporter_.Warn("remade",
+                 bytes == 0 ? "peers have made far too many subscriptions: all connections "
+                              "of the data socket are made anew"
+                            : "peers hold " + FormatSize(bytes) +
+                                  " more than they may: all their connections are made anew");
 }
 
 void PublishRun::OnConnectionsRefused() {

@@ -11,7 +11,8 @@ namespace pipedup {
 /// The bound on the publisher's own memory, beside the journal's: far above what ordinary use
 /// needs, which is 1 to 10 MiB and half of the rest.
 inline constexpr std::uint64_t kMemoryBase = 64 * 1024 * 1024;
-inline constexpr std::uint64_t kMemoryOfDescriptor = 128 * 1024;  ///< a connection has one
+inline constexpr std::uint64_t kMemoryOfDescriptor =
+    64 * 1024;  ///< a connection has one, and takes 40 KiB
 inline constexpr std::uint64_t kMemoryOfMember = 8 * 1024;
 
 /// PUB and ROUTER do not say what they hold for whom, and cannot drop one peer. What can be

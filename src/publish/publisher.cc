@@ -19,8 +19,9 @@ constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
 constexpr std::size_t kFewMembers = 100;
 constexpr auto kRemakePause = std::chrono::seconds(1);
 constexpr auto kShortageOver = std::chrono::seconds(10);  // without a refusal
-constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;   // one stopped peer's queue does not
-constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;   // half of what a PUB queue holds
+constexpr auto kSlowSubscriptions = std::chrono::milliseconds(100);
+constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;  // one stopped peer's queue does not
+constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
 
 std::uint64_t Window(const PublisherOptions& options) {
   return options.wait ? std::min(options.retain_bytes / 4, kMostWindow) : 0;
@@ -44,6 +45,7 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
                 journal.attachable() ? journal.directory() : "", options_.connections},
                *this) {
   if (options_.connections != nullptr) options_.connections->SetEndpoints(endpoints());
+  WatchData();
   control_.Attach(listener_.control());
   control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
@@ -55,6 +57,7 @@ Publisher::~Publisher() {
   loop_.Cancel(heartbeat_);
   loop_.Cancel(welcome_heads_);
   loop_.Cancel(linger_);
+  loop_.Remove(data_watch_);
   control_.Detach();
 }
 
@@ -202,8 +205,25 @@ void Publisher::NoticeRefusals() {
 }
 
 void Publisher::RemakeData() {
+  loop_.Remove(data_watch_);
   remaking_data_ = !listener_.RemakeData(kLiveQueueMessages);
+  WatchData();
   if (remaking_data_) loop_.After(kRemakeRetry, [this] { RemakeData(); });
+}
+
+void Publisher::WatchData() {
+  data_watch_ = loop_.OnReadable(listener_.data().fd(), [this] { TakeInSubscriptions(); });
+}
+
+// Subscriptions are taken in as they come, and those of peers that leave are forgotten:
+// together with those of others that came meanwhile, that would take the square of the time.
+// Where it takes long nonetheless there are far more than honest peers have. A socket that is
+// closed is cleared away by a thread of libzmq's own.
+void Publisher::TakeInSubscriptions() {
+  const TimePoint began = Clock::now();
+  listener_.data().NoticeFreedSlots();
+  if (Clock::now() - began < kSlowSubscriptions || remaking_data_ || remaking_control_) return;
+  Remake(true, 0);
 }
 
 void Publisher::RemakeControl() {

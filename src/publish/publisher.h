@@ -43,7 +43,8 @@ class PublisherEvents {
   /// Read nothing more from the producer, for `waits_for`; null: go on.
   virtual void OnHold(const Member* waits_for) = 0;
   virtual void OnLetGo(const Member& member) = 0;
-  /// A socket had to be remade because its peers made it hold so much beyond the bound.
+  /// A socket had to be remade because its peers made it hold so much beyond the bound, or (0)
+  /// made too many subscriptions.
   virtual void OnRemade(std::uint64_t bytes) = 0;
   /// Connections are closed at once because no descriptors are left. Once per shortage.
   virtual void OnConnectionsRefused() {}
@@ -82,6 +83,8 @@ class Publisher final : private ControlServerEvents {
   void ApplyPolicy();
   void GuardMemory();
   void GuardPrivateMemory();
+  void WatchData();
+  void TakeInSubscriptions();
   std::uint64_t PrivateMemoryBound() const;
   void Remake(bool data, std::uint64_t bytes);
   void NoticeRefusals();
@@ -103,6 +106,7 @@ class Publisher final : private ControlServerEvents {
   Broadcaster broadcaster_;
   Listener listener_;
   ControlServer control_;
+  EventLoop::WatchId data_watch_ = 0;
   EventLoop::TimerId heartbeat_ = 0;
   EventLoop::TimerId welcome_heads_ = 0;
   EventLoop::TimerId linger_ = 0;

@@ -41,10 +41,11 @@ constexpr std::uint32_t kMostUnheard = 64 * 1024;
 // For each piece that is received: libzmq may keep 8 KiB for a few bytes.
 constexpr std::uint32_t kPieceCost = 256;
 
-// What a connection of a data socket may send: subscriptions, which are about 20 bytes each and
-// come when a subscriber begins to catch up or has done so. Of one of 1 KiB, the longest,
-// libzmq keeps 48 KiB, and the publisher's own thread takes 40 us to store it.
-constexpr float kDataBurst = 32 * 1024;     // bytes
+// What a connection of a data socket may send: the handshake (1 KiB with CURVE), and
+// subscriptions, which are about 20 bytes each and come when a subscriber begins to catch up or
+// has done so. Of each byte libzmq keeps 48, and looks at all of them, of all peers, when one
+// peer leaves.
+constexpr float kDataBurst = 4 * 1024;      // bytes
 constexpr float kDataPerSecond = 4 * 1024;  // bytes
 constexpr float kDataPieceCost = 64;
 
