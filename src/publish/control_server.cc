@@ -24,15 +24,12 @@ constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
 // Answers in a connection's queue: more are not given to it. One may be 1 MiB long.
 constexpr std::size_t kMostAnswers = 64 * 1024;
-// Statistics are made for so many rows a second, in tokens of 50 rows; whoever asks for more
-// gets older ones.
-constexpr double kStatsPerSecond = 100;
+constexpr double kStatsPerSecond = 100;  // are made; who asks for more gets older ones
 constexpr double kRowsPerToken = 50;
 
 SharedBytes Own(std::string text) {
-  auto owner = std::make_shared<const std::string>(std::move(text));
-  const ByteSpan bytes = AsBytes(*owner);
-  return {std::move(owner), bytes};
+  const auto owner = std::make_shared<const std::string>(std::move(text));
+  return {owner, AsBytes(*owner)};
 }
 
 }  // namespace
@@ -121,9 +118,15 @@ bool ControlServer::MayServe(const std::string& route, bool is_member, int descr
   const Verdict verdict = limits_.Take(route, is_member, loop_.now());
   if (verdict == Verdict::kServe) return true;
   ++counters_.requests_ignored;
-  if (verdict == Verdict::kCut && options_.connections != nullptr) {
-    options_.connections->Cut(descriptor);
+  if (verdict != Verdict::kCut || options_.connections == nullptr) return false;
+  // Its descriptor is its own only while it is there.
+  const SendStatus status = control_->Send(AsBytes(route), Frame::kMore);
+  if (status == SendStatus::kUnreachable) return false;
+  if (status == SendStatus::kSent) {
+    const control::Error error{"too-many-requests", "the connection is closed"};
+    (void)control_->Send(AsBytes(control::Encode(error)), Frame::kLast);
   }
+  options_.connections->Cut(descriptor);
   return false;
 }
 

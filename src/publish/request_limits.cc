@@ -17,9 +17,8 @@ Verdict RequestLimits::Take(const std::string& route, bool is_member, TimePoint 
   if (connection.bucket.Take(cost, now) && (is_member || strangers_.Take(1, now))) {
     return Verdict::kServe;
   }
-  if (++connection.ignored < kMostIgnored) return Verdict::kIgnore;
-  connection.ignored = 0;
-  return Verdict::kCut;
+  // Once: what is still queued of it comes when somebody else may have its descriptor.
+  return ++connection.ignored == kMostIgnored ? Verdict::kCut : Verdict::kIgnore;
 }
 
 void RequestLimits::Charge(const std::string& route, double more) {

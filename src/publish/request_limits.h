@@ -61,7 +61,7 @@ inline constexpr std::size_t kMostIgnored = 1'000;  ///< requests; then it is cu
 enum class Verdict : std::uint8_t {
   kServe,
   kIgnore,  ///< no answer: it would only feed a flood
-  kCut,     ///< the connection, if that can be done
+  kCut,     ///< the connection, if that can be done; said once
 };
 
 /// All connections by ROUTER's name for them. A connection that is gone is not told of, but one

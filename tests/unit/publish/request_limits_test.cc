@@ -70,6 +70,7 @@ TEST_F(RequestLimitsTest, OneThatGoesOnAfterThatIsCutOff) {
     ASSERT_EQ(limits_.Take("a", true, now_), Verdict::kIgnore);
   }
   EXPECT_EQ(limits_.Take("a", true, now_), Verdict::kCut);
+  EXPECT_EQ(limits_.Take("a", true, now_), Verdict::kIgnore) << "that is said once";
 }
 
 TEST_F(RequestLimitsTest, ConnectionsThatAreSilentAreForgotten) {
