@@ -85,7 +85,8 @@ TEST_F(HostileTest, AFloodOfNewMembersFromManyConnections) {
     peers_.push_back(std::make_unique<ZmtpPeer>(tcp(), Port::kControl));
     ASSERT_TRUE(peers_.back()->Join("DEALER"));
     std::string hellos;
-    for (int j = 0; j < 30; ++j) hellos += Hello("badc0de" + std::to_string(i * 100 + j));
+    for (std::size_t j = 0; j < 30; ++j)
+      hellos += Hello("badc0de" + std::to_string(i * 100 + j));
     (void)peers_.back()->Send(hellos);
     if (peers_.size() == 100) peers_.clear();
     if (i % 50 == 0) ExpectTheGoodOneIsServed();

@@ -20,7 +20,7 @@ TEST_F(HostileTest, ManySubscriptionsAreCutOff) {
   };
   std::size_t sent = 0;
   int turned_away = 0;
-  for (const std::size_t bytes : {1000, 20, 4}) {
+  for (const std::size_t bytes : {1000U, 20U, 4U}) {
     for (std::size_t i = 0; i < Sized(30'000, 1'000'000) / 3;) {
       ZmtpPeer peer(tcp(), Port::kData);
       // Not let in while the socket is made anew.
