@@ -174,6 +174,8 @@ class Journal {
   std::uint64_t CostSince(Position position) const;
   /// Bytes of dropped segments that readers still hold.
   std::uint64_t pinned_bytes() const { return pinned_->load(std::memory_order_relaxed); }
+  /// Bytes of kept segments that are in private memory.
+  std::uint64_t memory_bytes() const;
   const JournalCounters& counters() const { return counters_; }
   const std::string& directory() const { return options_.directory; }
 

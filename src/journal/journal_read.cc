@@ -110,6 +110,14 @@ std::optional<Block> Journal::WholeOrPart(AnySegment& segment, Position at,
   return Block{header, part};
 }
 
+std::uint64_t Journal::memory_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const std::shared_ptr<AnySegment>& segment : segments_) {
+    if (!segment->in_file()) bytes += segment->cost();
+  }
+  return bytes;
+}
+
 std::optional<Position> Journal::FindLast(std::uint64_t count) const {
   if (options_.records == RecordFormat::kRaw) return std::nullopt;
   if (count >= records()) return tail();

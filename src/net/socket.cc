@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <thread>
@@ -24,6 +25,10 @@ namespace {
 constexpr const char* kZapDomain = "pipedup";
 
 constexpr std::int64_t kCurveBytes = 64;  // more than encryption adds to a message
+// All that a data socket receives: subscriptions (142 bytes at most), and commands of ZMTP, the
+// longest of which is CURVE's INITIATE, 257 bytes and what the peer says of itself. libzmq
+// keeps about 48 bytes for each byte of a subscription.
+constexpr std::int64_t kMaxSubscriptionBytes = 1024;
 
 constexpr int kHandshakeMs = 5000;
 constexpr int kBacklog = 1024;
@@ -106,6 +111,13 @@ std::string Message::Property(const char* name) const {
   return value == nullptr ? "" : value;
 }
 
+int Message::descriptor() const {
+  const char* text = zmq_msg_gets(message_.handle(), "__fd");
+  int descriptor = -1;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), descriptor);
+  return descriptor;
+}
+
 SharedBytes Message::Share() {
   if (message_.size() < kOwnCopy) {
     // A small message is a part of the 8 KiB that libzmq received it with, and keeps all of
@@ -152,7 +164,7 @@ void Socket::SetCommon(const Context& context, std::int64_t max_message_bytes, i
 
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
-  socket.SetCommon(context, control::kMaxRequestBytes, 0);  // it receives subscriptions only
+  socket.SetCommon(context, kMaxSubscriptionBytes, 0);
   // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
   // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
   socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);

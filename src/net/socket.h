@@ -68,6 +68,8 @@ class Message {
   std::string peer_address() const { return Property("Peer-Address"); }
   /// Name of the key that the peer was let in with, "" without keys. See ZapHandler.
   std::string key_name() const { return Property("User-Id"); }
+  /// Of the connection that it came over, for Connections; -1 if not known.
+  int descriptor() const;
   /// Its bytes without a copy; this message is empty afterwards.
   SharedBytes Share();
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "os/io.h"
+#include "os/process.h"
 
 extern char** environ;
 
@@ -47,8 +48,12 @@ Child StartChild(const std::vector<std::string>& argv, int stdin_fd, int stdout_
   arguments.push_back(nullptr);
 
   Child child;
-  const int error = ::posix_spawnp(&child.pid, arguments[0], &actions, &attributes,
-                                   arguments.data(), environ);
+  int error = 0;
+  {
+    const ScopedFirstDescriptorLimit inherited;
+    error = ::posix_spawnp(&child.pid, arguments[0], &actions, &attributes, arguments.data(),
+                           environ);
+  }
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {

@@ -15,12 +15,29 @@
 
 namespace pipedup {
 
+namespace {
+
+// Of the process, as the limit itself is; set before there are threads.
+rlimit g_first_limit{};
+rlimit g_raised_limit{};
+
+}  // namespace
+
 void RaiseDescriptorLimit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  rlimit raised = limit;
+  raised.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &raised) != 0) return;
+  g_first_limit = limit;
+  g_raised_limit = raised;
+}
+
+ScopedFirstDescriptorLimit::ScopedFirstDescriptorLimit() {
+  if (g_raised_limit.rlim_cur != 0) ::setrlimit(RLIMIT_NOFILE, &g_first_limit);
+}
+ScopedFirstDescriptorLimit::~ScopedFirstDescriptorLimit() {
+  if (g_raised_limit.rlim_cur != 0) ::setrlimit(RLIMIT_NOFILE, &g_raised_limit);
 }
 
 void KeepFreedBlocksInHeap() {

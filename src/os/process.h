@@ -12,7 +12,18 @@
 namespace pipedup {
 
 /// Raises the soft limit of open descriptors to the hard one: libzmq aborts when it runs out.
+/// Once, before there are threads. Children that StartChild makes have what was before.
 void RaiseDescriptorLimit();
+
+/// While it lives, the soft limit is what it was before RaiseDescriptorLimit: for a child to
+/// inherit (programs that use select(2) rely on it). Descriptors beyond it stay open.
+class ScopedFirstDescriptorLimit {
+ public:
+  ScopedFirstDescriptorLimit();
+  ~ScopedFirstDescriptorLimit();
+  ScopedFirstDescriptorLimit(const ScopedFirstDescriptorLimit&) = delete;
+  ScopedFirstDescriptorLimit& operator=(const ScopedFirstDescriptorLimit&) = delete;
+};
 
 /// Lets freed blocks of a megabyte stay in the heap: libzmq allocates one for each received
 /// message, and giving it back to the kernel each time costs a page fault for every 4 KiB. At

@@ -1,5 +1,6 @@
 // pipedup-pub: one program's output, published to any number of subscribers.
 #include "base/error.h"
+#include "os/interposed/connection_guard.h"
 #include "os/io.h"
 #include "os/process.h"
 #include "os/signals.h"
@@ -17,6 +18,6 @@ int main(int argc, char** argv) {
     OpenMissingStandardDescriptors();
     IgnoreBrokenPipe();
     RaiseDescriptorLimit();
-    return PublishRun(parsed.options, reporter).Run();
+    return PublishRun(parsed.options, reporter, ConnectionGuard::Install()).Run();
   });
 }

@@ -20,8 +20,9 @@ constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
 constexpr std::size_t kMaxWhy = 1000;  // a path, and what is wrong there
 
-PublisherOptions MakePublisherOptions(const PubOptions& options) {
+PublisherOptions MakePublisherOptions(const PubOptions& options, Connections& connections) {
   PublisherOptions made;
+  made.connections = &connections;
   made.stream = options.stream;
   made.endpoints = options.bind;
   made.max_subs = options.max_subs;
@@ -54,13 +55,13 @@ Fields FieldsOf(const Member& member, const Fields& more = {}) {
 
 }  // namespace
 
-PublishRun::PublishRun(const PubOptions& options, Reporter& reporter)
+PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections)
     : options_(options),
       reporter_(reporter),
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
       context_(LoadPublisherKeys(options.curve_secret)),
       journal_(MakeJournalOptions()),
-      publisher_(context_, loop_, journal_, MakePublisherOptions(options), *this) {
+      publisher_(context_, loop_, journal_, MakePublisherOptions(options, connections), *this) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (journal_.sync_fd() >= 0) {
     loop_.OnReadable(journal_.sync_fd(), [this] {
@@ -383,9 +384,18 @@ void PublishRun::OnLetGo(const Member& member) {
                  FieldsOf(member, {{"position", member.position}}));
 }
 
-void PublishRun::OnRemade(std::uint64_t pinned_bytes) {
-  reporter_.Warn("remade", "subscribers that do not read hold " + FormatSize(pinned_bytes) +
-                               " beyond retention: all connections are made anew");
+void PublishRun::OnRemade(std::uint64_t bytes) {
+  reporter_.Warn("remade",
+                 bytes == 0 ? "peers have made far too many subscriptions: all connections "
+                              "of the data socket are made anew"
+                            : "peers hold " + FormatSize(bytes) +
+                                  " more than they may: all their connections are made anew");
+}
+
+void PublishRun::OnConnectionsRefused() {
+  reporter_.Warn("connections-refused",
+                 "there are as many connections as this process may have descriptors for "
+                 "(ulimit -n): new ones are closed at once until others leave");
 }
 
 // ---- the end ----

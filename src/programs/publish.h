@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "os/child.h"
+#include "os/connections.h"
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/pub_options.h"
@@ -24,7 +25,7 @@ namespace pipedup {
 class PublishRun final : private PublisherEvents {
  public:
   /// Binds, makes the journal and starts the producer. Throws Error.
-  PublishRun(const PubOptions& options, Reporter& reporter);
+  PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections);
   ~PublishRun() override;
 
   /// Publishes until the input has ended and everybody has confirmed it. The exit status.
@@ -37,7 +38,8 @@ class PublishRun final : private PublisherEvents {
   void OnReady(std::size_t count) override;
   void OnHold(const Member* waits_for) override;
   void OnLetGo(const Member& member) override;
-  void OnRemade(std::uint64_t pinned_bytes) override;
+  void OnRemade(std::uint64_t bytes) override;
+  void OnConnectionsRefused() override;
   void OnFinished(const std::vector<std::string>& unconfirmed) override;
 
   JournalOptions MakeJournalOptions();

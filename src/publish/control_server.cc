@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/overloaded.h"
 #include "base/text.h"
+#include "publish/rows.h"
 
 namespace pipedup {
 namespace {
@@ -21,6 +22,15 @@ constexpr auto kSilence = std::chrono::seconds(10);
 constexpr auto kRetryUnreadable = std::chrono::milliseconds(100);
 constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
+// Answers in a connection's queue: more are not given to it. One may be 1 MiB long.
+constexpr std::size_t kMostAnswers = 64 * 1024;
+constexpr double kStatsPerSecond = 100;  // are made; who asks for more gets older ones
+constexpr double kRowsPerToken = 50;
+
+SharedBytes Own(std::string text) {
+  const auto owner = std::make_shared<const std::string>(std::move(text));
+  return {owner, AsBytes(*owner)};
+}
 
 }  // namespace
 
@@ -34,7 +44,9 @@ ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
       options_(std::move(options)),
       events_(events),
       replays_(std::make_shared<Outstanding>(nullptr)),
-      waker_(std::make_shared<Waker>()) {
+      waker_(std::make_shared<Waker>()),
+      stats_made_(kStatsPerSecond, kStatsPerSecond),
+      row_secret_(RandomId()) {
   waker_watch_ = loop_.OnReadable(waker_->fd(), [this] {
     waker_->Clear();
     Serve();
@@ -56,6 +68,7 @@ void ControlServer::Detach() {
   if (control_ == nullptr) return;
   loop_.Remove(control_watch_);
   control_ = nullptr;
+  answers_.clear();
   members_.ForgetRoutes();
 }
 
@@ -71,14 +84,18 @@ void ControlServer::Receive() {
     const Sender sender = {std::string(AsText(frames_[0].bytes())), frames_[1].peer_address(),
                            frames_[1].key_name()};
     const std::string& route = sender.route;
-    if (Member* member = members_.FindByRoute(route)) {
-      member->heard = loop_.now();
+    Member* member = members_.FindByRoute(route);
+    if (member != nullptr) member->heard = loop_.now();
+    if (member != nullptr && member->key != sender.key) {
       // A peer chooses the name of its connection, which may be that of one that is gone.
-      if (member->key != sender.key) members_.ForgetRoute(*member);
+      members_.ForgetRoute(*member);
+      member = nullptr;
     }
+    if (!MayServe(route, member != nullptr, frames_[1].descriptor())) continue;
     const control::ParseResult parsed = control::Parse(frames_[1].bytes());
     if (const auto* failure = std::get_if<control::ParseFailure>(&parsed)) {
       ++counters_.bad_requests;
+      if (member != nullptr) limits_.Charge(route, kBadRequest);
       Reply(route, control::Error{failure->unknown_op ? "unknown-op" : "bad-request",
                                   failure->reason});
       continue;
@@ -89,7 +106,7 @@ void ControlServer::Receive() {
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
                    [&](const control::Bye&) {
-                     if (Member* member = members_.FindByRoute(route)) {
+                     if (member != nullptr) {
                        RemoveMember(std::string(member->id), Leaving::kBye);
                      }
                    },
@@ -100,6 +117,25 @@ void ControlServer::Receive() {
                },
                std::get<control::Message>(parsed));
   }
+}
+
+// Each connection is held to a number of requests; past it there is silence, as every answer
+// would only be one more thing to send.
+bool ControlServer::MayServe(const std::string& route, bool is_member, int descriptor) {
+  if (options_.connections != nullptr) options_.connections->Heard(descriptor);
+  const Verdict verdict = limits_.Take(route, is_member, loop_.now());
+  if (verdict == Verdict::kServe) return true;
+  ++counters_.requests_ignored;
+  if (verdict != Verdict::kCut || options_.connections == nullptr) return false;
+  // Its descriptor is its own only while it is there.
+  const SendStatus status = control_->Send(AsBytes(route), Frame::kMore);
+  if (status == SendStatus::kUnreachable) return false;
+  if (status == SendStatus::kSent) {
+    const control::Error error{"too-many-requests", "the connection is closed"};
+    (void)control_->Send(AsBytes(control::Encode(error)), Frame::kLast);
+  }
+  options_.connections->Cut(descriptor);
+  return false;
 }
 
 /// Why the hello is refused; no code: it is not.
@@ -128,6 +164,7 @@ control::Refused ControlServer::Judge(const Sender& sender, const control::Hello
 void ControlServer::OnHello(const Sender& sender, const control::Hello& hello) {
   const std::string& route = sender.route;
   ++counters_.hellos;
+  if (members_.FindByRoute(route) != nullptr) limits_.Charge(route, kCostlyRequest);
   if (const control::Refused refused = Judge(sender, hello); !refused.code.empty()) {
     ++counters_.refused;
     Reply(route, refused);
@@ -135,7 +172,7 @@ void ControlServer::OnHello(const Sender& sender, const control::Hello& hello) {
   }
   // Nobody waits for the answer any more; or two have one id, and the older one will connect
   // anew.
-  if (members_.IsLate(hello.id, route)) return;
+  if (members_.IsLate(hello.id, route, loop_.now())) return;
   const Member* before = members_.FindByRoute(route);
   if (before != nullptr && before->id != hello.id) {
     RemoveMember(std::string(before->id), Leaving::kBye);  // one connection is one member
@@ -199,7 +236,7 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
   } else if (read.max == 0) {
     Reply(route, Stamped(done));  // a ping
   } else if (member->reads.size() >= kMostReads) {
-    ++counters_.bad_requests;
+    ++counters_.reads_refused;
     Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way"});
   } else {
     ++counters_.reads;
@@ -228,6 +265,18 @@ void ControlServer::OnStatus(const std::string& route, const control::Status& st
 }
 
 void ControlServer::OnStats(const std::string& route) {
+  limits_.Charge(route, members_.FindByRoute(route) != nullptr ? kCostlyRequest : 0);
+  const double cost = 1 + static_cast<double>(members_.size()) / kRowsPerToken;
+  if (stats_made_.Take(cost, loop_.now()) || stats_.size() == 0) stats_ = StatsText();
+  const auto answers = answers_.find(route);
+  if (answers != answers_.end() && answers->second->bytes() > 0) {
+    ++counters_.answers_dropped;  // it has not taken the last one
+    return;
+  }
+  SendAnswer(route, stats_);
+}
+
+SharedBytes ControlServer::StatsText() {
   control::Stats stats;
   stats.stream = options_.stream;
   stats.session = journal_.session();
@@ -238,33 +287,14 @@ void ControlServer::OnStats(const std::string& route) {
                     {"reads", counters_.reads},
                     {"replayed_bytes", counters_.replayed_bytes},
                     {"bad_requests", counters_.bad_requests},
+                    {"requests_ignored", counters_.requests_ignored},
+                    {"reads_refused", counters_.reads_refused},
                     {"answers_dropped", counters_.answers_dropped},
                     {"members_vanished", counters_.vanished}};
   if (extra_counters_) extra_counters_(&stats.counters);
-  const std::int64_t now_ns = WallNow();
-  for (const auto& [id, member] : members_.all()) {
-    control::SubscriberRow row;
-    row.id = member.id;
-    row.name = member.name;
-    row.host = member.host;
-    row.address = member.address;
-    row.key = member.key;
-    row.pid = member.pid;
-    row.role = member.role;
-    row.mode = member.mode;
-    row.position = member.position;
-    row.lag_bytes = journal_.head() - std::min(journal_.head(), member.position);
-    if (row.lag_bytes > 0) {
-      row.lag_seconds =
-          static_cast<double>(std::max<std::int64_t>(
-              now_ns - journal_.TimeAt(std::max(member.position, journal_.tail())), 0)) /
-          1e9;
-    }
-    row.lost = member.lost;
-    stats.subscribers.push_back(std::move(row));
-  }
-  stats.subscribers_total = stats.subscribers.size();
-  Reply(route, stats);
+  stats.subscribers = MakeRows(members_, journal_, row_secret_);
+  stats.subscribers_total = members_.size();
+  return Own(control::Encode(stats));
 }
 
 // ---- ranges ----
@@ -427,14 +457,25 @@ control::Done ControlServer::Stamped(control::Done done) const {
 }
 
 SendStatus ControlServer::Reply(const std::string& route, const control::Message& message) {
+  return SendAnswer(route, Own(control::Encode(message)));
+}
+
+SendStatus ControlServer::SendAnswer(const std::string& route, SharedBytes text) {
   if (control_ == nullptr || route.empty()) return SendStatus::kUnreachable;
-  const SendStatus status = control_->Send(AsBytes(route), Frame::kMore);
+  std::shared_ptr<Outstanding>& answers = answers_[route];
+  if (!answers) answers = std::make_shared<Outstanding>(nullptr);
+  const SendStatus status = answers->bytes() >= kMostAnswers
+                                ? SendStatus::kFull
+                                : control_->Send(AsBytes(route), Frame::kMore);
   if (status != SendStatus::kSent) {
     ++counters_.answers_dropped;
     return status;
   }
-  (void)control_->Send(AsBytes(control::Encode(message)), Frame::kLast);
-  return status;
+  return control_->SendShared(std::move(text), answers, Frame::kLast);
+}
+
+void ControlServer::ForgetAnswers() {
+  std::erase_if(answers_, [](const auto& entry) { return entry.second->bytes() == 0; });
 }
 
 // ---- members ----
@@ -461,6 +502,8 @@ void ControlServer::Revoke(const std::string& key) {
 }
 
 void ControlServer::DropSilent(Duration patience) {
+  limits_.Forget(loop_.now());
+  ForgetAnswers();
   std::vector<std::string> silent;
   for (const auto& [id, member] : members_.all()) {
     const Duration limit = member.Counts() ? std::max<Duration>(kSilence, patience) : kSilence;

@@ -5,14 +5,18 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "net/socket.h"
+#include "os/connections.h"
 #include "os/waker.h"
 #include "publish/broadcaster.h"
 #include "publish/members.h"
+#include "publish/request_limits.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -24,6 +28,7 @@ struct ControlServerOptions {
   std::uint32_t heartbeat_ms = 500;
   std::int64_t started_ns = 0;
   std::string journal;  ///< directory, said in the welcome; empty: none
+  Connections* connections = nullptr;
 };
 
 struct ControlServerCounters {
@@ -31,9 +36,11 @@ struct ControlServerCounters {
   std::uint64_t refused = 0;  ///< hellos
   std::uint64_t reads = 0;    ///< ranges asked for
   std::uint64_t replayed_bytes = 0;
-  std::uint64_t bad_requests = 0;     ///< unparsable, unknown, or from no member
-  std::uint64_t answers_dropped = 0;  ///< not sent: the peer does not read, or is gone
-  std::uint64_t vanished = 0;         ///< members that went without a bye
+  std::uint64_t bad_requests = 0;      ///< unparsable, unknown, or from no member
+  std::uint64_t requests_ignored = 0;  ///< more than a connection, or all strangers, may make
+  std::uint64_t reads_refused = 0;     ///< beyond the credit
+  std::uint64_t answers_dropped = 0;   ///< not sent: the peer does not read, or is gone
+  std::uint64_t vanished = 0;          ///< members that went without a bye
 };
 
 class ControlServerEvents {
@@ -91,11 +98,15 @@ class ControlServer {
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnStats(const std::string& route);
+  SharedBytes StatsText();
+  bool MayServe(const std::string& route, bool is_member, int descriptor);
+  void ForgetAnswers();
   void Serve();
   bool ServeMember(Member& member, std::size_t* sent);
   bool Start(Member& member, PendingRead& pending);
   SendStatus SendBlock(const Member& member, const Block& block);
   SendStatus Reply(const std::string& route, const control::Message& message);
+  SendStatus SendAnswer(const std::string& route, SharedBytes text);
   bool FinishGone(Member& member, const PendingRead& pending, Position goes_on,
                   const char* reason);
   bool Finish(Member& member, const control::Done& done);
@@ -118,6 +129,12 @@ class ControlServer {
   EventLoop::TimerId serve_timer_ = 0;
   std::string next_turn_;  // member id that is served first next time
   std::vector<Message> frames_;
+  RequestLimits limits_;
+  /// Answers that connections hold; of those that hold none, most are not here.
+  std::unordered_map<std::string, std::shared_ptr<Outstanding>> answers_;
+  TokenBucket stats_made_;
+  SharedBytes stats_;  // the last one that was made
+  const std::uint64_t row_secret_;
   ControlServerCounters counters_;
 };
 

@@ -1,6 +1,7 @@
 #include "publish/members.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/text.h"
@@ -9,6 +10,7 @@ namespace pipedup {
 namespace {
 
 constexpr std::size_t kMostEarlierRoutes = 4;
+constexpr auto kHeardThere = std::chrono::seconds(3);  // a member speaks every 2 s
 
 }  // namespace
 
@@ -44,9 +46,10 @@ Member& Members::Join(const std::string& id, const std::string& route) {
   return member;
 }
 
-bool Members::IsLate(const std::string& id, const std::string& route) {
+bool Members::IsLate(const std::string& id, const std::string& route, TimePoint now) {
   const Member* const member = FindById(id);
   return member != nullptr && !member->route.empty() && member->route != route &&
+         now - member->heard < kHeardThere &&
          std::ranges::find(member->earlier_routes, route) != member->earlier_routes.end();
 }
 

@@ -72,9 +72,10 @@ class Members {
   Member* FindById(const std::string& id);
   /// A new member, or the one with that id, reached through `route` from now on.
   Member& Join(const std::string& id, const std::string& route);
-  /// The member has said hello over another connection since `route` was its: what comes there
-  /// was held up on the way.
-  bool IsLate(const std::string& id, const std::string& route);
+  /// The member has said hello over another connection since `route` was its, and is heard
+  /// there: what comes here was held up on the way. If nothing is heard there, the hello that
+  /// came last was the one that was held up, and this is where the member is.
+  bool IsLate(const std::string& id, const std::string& route, TimePoint now);
   /// One that was a member of the publisher before this one, and has not been heard yet.
   void Restore(Member member);
   void Remove(const std::string& id);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "os/file.h"
+#include "os/memory.h"
 #include "publish/member_file.h"
 
 namespace pipedup {
@@ -17,6 +18,8 @@ constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr auto kRemakeRetry = std::chrono::milliseconds(10);
 constexpr std::size_t kFewMembers = 100;
 constexpr auto kRemakePause = std::chrono::seconds(1);
+constexpr auto kShortageOver = std::chrono::seconds(10);  // without a refusal
+constexpr auto kSlowSubscriptions = std::chrono::milliseconds(100);
 constexpr std::uint64_t kMostPinned = 48 * 1024 * 1024;  // one stopped peer's queue does not
 constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
 
@@ -42,8 +45,10 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
       listener_(context, options_.endpoints, kLiveQueueMessages),
       control_(loop, journal, broadcaster_, members_,
                {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow(),
-                journal.attachable() ? journal.directory() : ""},
+                journal.attachable() ? journal.directory() : "", options_.connections},
                *this) {
+  if (options_.connections != nullptr) options_.connections->SetEndpoints(endpoints());
+  WatchData();
   control_.Attach(listener_.control());
   control_.set_extra_counters([this](auto* counters) { AddCounters(counters); });
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
@@ -55,6 +60,7 @@ Publisher::~Publisher() {
   loop_.Cancel(heartbeat_);
   loop_.Cancel(welcome_heads_);
   loop_.Cancel(linger_);
+  loop_.Remove(data_watch_);
   control_.Detach();
 }
 
@@ -72,6 +78,8 @@ void Publisher::Heartbeat() {
   SaveMembers();
   ApplyPolicy();
   GuardMemory();
+  GuardPrivateMemory();
+  NoticeRefusals();
 }
 
 // A new subscriber knows that its subscription works when the first live message comes.
@@ -151,21 +159,75 @@ void Publisher::GuardMemory() {
       remake_control_ != 0) {
     return;
   }
+  Remake(live_account_->bytes() >= control_.outstanding_bytes(), pinned);
+}
+
+// What peers make libzmq keep is in no account: requests that do not end, subscriptions. It is
+// seen in the process as a whole.
+void Publisher::GuardPrivateMemory() {
+  private_bytes_ = PrivateBytes();
+  if (private_bytes_ <= kMemoryBase || remake_data_ != 0 || remake_control_ != 0) return;
+  const std::uint64_t bound = PrivateMemoryBound();
+  if (private_bytes_ > bound) {
+    ReturnFreedMemory();
+    ++memory_trims_;
+    private_bytes_ = PrivateBytes();
+  }
+  if (private_bytes_ <= bound) return memory_guard_.OnEnough();
+  const MemoryGuard::Remedy remedy = memory_guard_.OnTooMuch(loop_.now());
+  if (remedy == MemoryGuard::Remedy::kNone) return;
+  Remake(remedy == MemoryGuard::Remedy::kRemakeData, private_bytes_ - bound);
+}
+
+std::uint64_t Publisher::PrivateMemoryBound() const {
+  return kMemoryBase + kMemoryOfDescriptor * OpenDescriptors() +
+         kMemoryOfMember * members_.size() + journal_.memory_bytes() + journal_.pinned_bytes();
+}
+
+void Publisher::Remake(bool data, std::uint64_t bytes) {
   remade_at_ = loop_.now();
   ++remakes_;
-  events_.OnRemade(pinned);
-  if (live_account_->bytes() >= control_.outstanding_bytes()) {
+  events_.OnRemade(bytes);
+  if (data) {
     remake_data_ = loop_.After(Duration(0), [this] { RemakeData(); });
   } else {
     remake_control_ = loop_.After(Duration(0), [this] { RemakeControl(); });
   }
 }
 
+void Publisher::NoticeRefusals() {
+  if (options_.connections == nullptr) return;
+  const std::uint64_t refused = options_.connections->counters().refused;
+  if (refused == refused_connections_) return;
+  refused_connections_ = refused;
+  const bool is_new = refused_at_ == TimePoint{} || loop_.now() - refused_at_ > kShortageOver;
+  refused_at_ = loop_.now();
+  if (is_new) events_.OnConnectionsRefused();
+}
+
 void Publisher::RemakeData() {
   loop_.Cancel(remake_data_);
+  loop_.Remove(data_watch_);
   remake_data_ = listener_.RemakeData(kLiveQueueMessages)
                      ? 0
                      : loop_.After(kRemakeRetry, [this] { RemakeData(); });
+  WatchData();
+}
+
+void Publisher::WatchData() {
+  data_watch_ = loop_.OnReadable(listener_.data().fd(), [this] { TakeInSubscriptions(); });
+}
+
+// Subscriptions are taken in as they come, and those of peers that leave are forgotten:
+// together with those of others that came meanwhile, that would take the square of the time.
+// Where it takes long nonetheless there are far more than honest peers have. A socket that is
+// closed is cleared away by a thread of libzmq's own.
+void Publisher::TakeInSubscriptions() {
+  const TimePoint began = Clock::now();
+  listener_.data().NoticeFreedSlots();
+  if (Clock::now() - began < kSlowSubscriptions || remake_data_ != 0 || remake_control_ != 0)
+    return;
+  Remake(true, 0);
 }
 
 void Publisher::RemakeControl() {
@@ -296,8 +358,15 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["let_go"] = policy_.counters().let_go;
   (*counters)["taken_back"] = policy_.counters().taken_back;
   (*counters)["socket_remakes"] = remakes_;
+  (*counters)["memory_trims"] = memory_trims_;
+  (*counters)["private_bytes"] = private_bytes_;
   (*counters)["peers_admitted"] = zap_.admitted();
   (*counters)["peers_refused"] = zap_.refused();
+  if (options_.connections == nullptr) return;
+  const ConnectionCounters connections = options_.connections->counters();
+  (*counters)["connections_accepted"] = connections.accepted;
+  (*counters)["connections_refused"] = connections.refused;
+  (*counters)["connections_cut"] = connections.cut;
 }
 
 }  // namespace pipedup

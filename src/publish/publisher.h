@@ -12,9 +12,11 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/zap.h"
+#include "os/connections.h"
 #include "publish/broadcaster.h"
 #include "publish/control_server.h"
 #include "publish/members.h"
+#include "publish/memory_guard.h"
 #include "publish/slow_policy.h"
 
 namespace pipedup {
@@ -29,6 +31,7 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  Connections* connections = nullptr;  ///< null: nobody can let go of a single one
   /// Public keys that are let in; none: everybody is. With keys, the context has the secret
   /// one.
   std::optional<AllowList> allowed = {};
@@ -53,8 +56,11 @@ class PublisherEvents {
   /// Read nothing more from the producer, for `waits_for`; null: go on.
   virtual void OnHold(const Member* waits_for) = 0;
   virtual void OnLetGo(const Member& member) = 0;
-  /// The sockets had to be remade because peers that do not read held too much memory.
-  virtual void OnRemade(std::uint64_t pinned_bytes) = 0;
+  /// A socket had to be remade because its peers made it hold so much beyond the bound, or (0)
+  /// made too many subscriptions.
+  virtual void OnRemade(std::uint64_t bytes) = 0;
+  /// Connections are closed at once because no descriptors are left. Once per shortage.
+  virtual void OnConnectionsRefused() {}
   /// After End: it is over. `unconfirmed` members did not confirm the last byte.
   virtual void OnFinished(const std::vector<std::string>& unconfirmed) = 0;
 };
@@ -93,6 +99,12 @@ class Publisher final : private ControlServerEvents {
   void WelcomeHeads();
   void ApplyPolicy();
   void GuardMemory();
+  void GuardPrivateMemory();
+  void WatchData();
+  void TakeInSubscriptions();
+  std::uint64_t PrivateMemoryBound() const;
+  void Remake(bool data, std::uint64_t bytes);
+  void NoticeRefusals();
   void RemakeData();
   void RemakeControl();
   void CheckFinished();
@@ -112,6 +124,7 @@ class Publisher final : private ControlServerEvents {
   Broadcaster broadcaster_;
   Listener listener_;
   ControlServer control_;
+  EventLoop::WatchId data_watch_ = 0;
   EventLoop::TimerId heartbeat_ = 0;
   EventLoop::TimerId welcome_heads_ = 0;
   EventLoop::TimerId linger_ = 0;
@@ -123,7 +136,12 @@ class Publisher final : private ControlServerEvents {
   bool ending_ = false;
   bool finished_ = false;
   std::vector<std::string> unconfirmed_;
+  MemoryGuard memory_guard_;
+  std::uint64_t private_bytes_ = 0;  // at the last heartbeat
   std::uint64_t remakes_ = 0;
+  std::uint64_t memory_trims_ = 0;
+  std::uint64_t refused_connections_ = 0;
+  TimePoint refused_at_{};
   std::string saved_members_;  // as they stand in the file
 };
 

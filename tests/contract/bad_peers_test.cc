@@ -199,6 +199,91 @@ class GoodSubscriber final : private ReceiverEvents {
   std::optional<Receiver> receiver_;
 };
 
+// Whoever knows an id may take its member's place. The member finds out and takes it back; the
+// stream comes over the other socket meanwhile.
+TEST_P(BadPeers, AStolenIdLosesItsOwnerNothing) {
+  Start(Retaining(8 * kMiB));
+  const std::string text = Lines(kMiB);
+  GoodSubscriber good(endpoint(), text);
+  ASSERT_TRUE(publisher_->Eventually([](const auto& log) { return log.ready == 1; }));
+  Position head = 0;
+  for (int round = 0; round < 20; ++round) {
+    ControlByHand thief(endpoint(), "900d");
+    (void)thief.Join();
+    thief.SendStatus(UINT64_MAX);
+    (void)thief.Read(head, 1000);
+    if (round % 2 == 0) thief.Send(control::Bye{});
+    PublishAll(text);
+    head += text.size();
+    ASSERT_TRUE(test::Eventually([&] {
+      const auto progress = good.progress();
+      return progress.position == head || progress.wrong || progress.gaps > 0;
+    })) << "at "
+        << good.progress().position << " of " << head;
+  }
+  publisher_->End(0);
+  ASSERT_TRUE(test::Eventually([&] { return good.progress().ended; }));
+  EXPECT_EQ(good.progress().position, head);
+  EXPECT_EQ(good.progress().gaps, 0);
+  EXPECT_FALSE(good.progress().wrong);
+  EXPECT_EQ(good.progress().failure, "");
+}
+
+TEST_P(BadPeers, ByeAndStatusAreTheConnectionsOwn) {
+  Start();
+  publisher_->Publish("one\n");
+  ControlByHand member(endpoint(), "a1");
+  (void)member.Join();
+  ControlByHand other(endpoint(), "b2");
+  (void)other.Join();
+  other.Send(R"({"op":"bye","id":"a1"})");
+  ASSERT_TRUE(publisher_->Eventually([](const auto& log) { return log.left.size() == 1; }));
+  EXPECT_EQ(publisher_->log().left[0].first, "b2");
+  EXPECT_EQ(member.Read(0, 100).bytes, "one\n") << "it is still a member";
+}
+
+TEST_P(BadPeers, AFloodIsAnsweredWithSilenceAndOthersAreServed) {
+  Start();
+  publisher_->Publish("one\n");
+  ControlByHand flooding(endpoint(), "f1");
+  (void)flooding.Join();
+  for (int i = 0; i < 30'000; ++i) flooding.Send(R"({"op":"sing"})");
+  std::size_t answers = 0;
+  while (!flooding.TryReceive(answers == 0 ? kPatienceMs : 300).empty()) ++answers;
+  EXPECT_LT(answers, 5'000U);
+  ExpectItLives();
+}
+
+// docs: a data socket takes 1 KiB at most. The longest command of CURVE, with the longest name
+// that a peer may give itself, is less.
+TEST(DataSocketLimit, ACurveHandshakeFits) {
+  if (zmq_has("curve") == 0) GTEST_SKIP() << "libzmq without CURVE";
+  std::array<char, 41> public_key{};
+  std::array<char, 41> secret_key{};
+  ASSERT_EQ(zmq_curve_keypair(public_key.data(), secret_key.data()), 0);
+  zmq::context_t context;
+  zmq::socket_t pub(context, zmq::socket_type::pub);
+  pub.set(zmq::sockopt::maxmsgsize, std::int64_t{1024});
+  pub.set(zmq::sockopt::curve_server, 1);
+  pub.set(zmq::sockopt::curve_secretkey, secret_key.data());
+  pub.set(zmq::sockopt::linger, 0);
+  pub.bind("tcp://127.0.0.1:*");
+  zmq::socket_t sub(context, zmq::socket_type::sub);
+  sub.set(zmq::sockopt::curve_serverkey, public_key.data());
+  sub.set(zmq::sockopt::curve_publickey, public_key.data());
+  sub.set(zmq::sockopt::curve_secretkey, secret_key.data());
+  sub.set(zmq::sockopt::routing_id, std::string(255, 'n'));
+  sub.set(zmq::sockopt::subscribe, std::string(134, 't'));
+  sub.set(zmq::sockopt::rcvtimeo, 10);
+  sub.set(zmq::sockopt::linger, 0);
+  sub.connect(pub.get(zmq::sockopt::last_endpoint));
+  zmq::message_t received;
+  EXPECT_TRUE(test::Eventually([&] {
+    pub.send(zmq::buffer(std::string(200, 't')), zmq::send_flags::none);
+    return sub.recv(received).has_value();
+  }));
+}
+
 TEST_P(BadPeers, PeersThatStopReadingAreCutOffAndAGoodOneGetsEveryByte) {
   Start(Retaining(4 * kMiB));
   const std::string text = Lines(kMiB);

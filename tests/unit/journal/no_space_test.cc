@@ -111,6 +111,7 @@ TEST_F(NoSpace, AFileSystemWithNoRoomAtAllLeavesPrivateMemory) {
     Fill(journal, 3 * kMiB, false);
     EXPECT_TRUE(Same(published, all_));
     EXPECT_GT(journal.counters().memory_segments, 0U);
+    EXPECT_GT(journal.memory_bytes(), 0U);
     EXPECT_EQ(warnings_.size(), 1U);
     EXPECT_TRUE(Same(ReadAll(journal, journal.tail(), all_), all_.substr(journal.tail())));
 

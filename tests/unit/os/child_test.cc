@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 #include "base/error.h"
 #include "os/io.h"
+#include "os/process.h"
 #include "os/signals.h"
 #include "os/waker.h"
 
@@ -54,6 +56,18 @@ class ChildTest : public testing::Test {
     return text;
   }
 };
+
+TEST_F(ChildTest, HasTheLimitOfDescriptorsThatThisProcessWasStartedWith) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < 300) GTEST_SKIP() << "no room to raise it";
+  limit.rlim_cur = 256;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  RaiseDescriptorLimit();
+  EXPECT_EQ(OutputOf("ulimit -S -n"), "256\n");
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(limit.rlim_cur, limit.rlim_max) << "and this one has all it may have";
+}
 
 TEST_F(ChildTest, HasItsStandardDescriptorsAndNoOthers) {
   // Everything that this process can hold, open at once; and one that it was started with.
