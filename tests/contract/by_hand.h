@@ -187,7 +187,7 @@ class ControlByHand : public RawSocket {
     control::Hello hello;
     hello.id = id_;
     hello.stream = "demo";
-    hello.name = "by hand";
+    hello.name = "by hand " + id_;
     hello.host = "here";
     hello.pid = 4711;
     return hello;

@@ -37,11 +37,11 @@ class Keys : public ContractTest {
     papers.server_key = server_key_;
     return papers;
   }
-  /// The row of the member with that id.
+  /// The row of the member that said that id, which the row does not tell.
   control::SubscriberRow RowOf(ControlByHand& asks, const std::string& id) {
     asks.Send(control::StatsRequest{});
     for (const auto& row : asks.Expect<control::Stats>().subscribers) {
-      if (row.id == id) return row;
+      if (row.name == "by hand " + id) return row;
     }
     ADD_FAILURE() << "no row of " << id;
     return {};
