@@ -17,9 +17,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,7 @@ struct Connection {
 
 struct Guard {
   std::uint64_t ceiling = 0;  // connections have descriptors below it
-  std::unique_ptr<Connection[]> connections;
+  Connection* connections = nullptr;  // of `ceiling`, for the life of the process
   std::atomic<int> spare{-1};
   std::atomic<const std::vector<Endpoint>*> endpoints{nullptr};
   std::atomic<std::uint64_t> accepted{0};
@@ -215,7 +216,10 @@ ConnectionGuard& ConnectionGuard::Install() {
   const std::uint64_t most = std::min<std::uint64_t>(limit.rlim_cur, kMostDescriptors);
   static Guard guard;
   guard.ceiling = most - std::min(kReserve, most / kLeastShare);
-  guard.connections = std::make_unique<Connection[]>(guard.ceiling);
+  // All zero is a connection that is none; pages that no descriptor has come to cost nothing,
+  // where a million are allowed.
+  guard.connections = static_cast<Connection*>(std::calloc(guard.ceiling, sizeof(Connection)));
+  if (guard.connections == nullptr) throw std::bad_alloc();
   guard.spare.store(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (guard.spare.load() < 0) throw Error("open '/dev/null': " + ErrnoText(errno));
   g_guard.store(&guard);
