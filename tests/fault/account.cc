@@ -140,7 +140,8 @@ class Output {
       });
       if (part == parts_.end()) continue;
       // What nobody can know who began anew in the middle, or has only a consumer's bytes.
-      const bool may_be_unknown = said.life > 0 || part != parts_.begin() || !consumer_.empty();
+      const bool may_be_unknown = said.life > 0 || part != parts_.begin() ||
+                                  !consumer_.empty() || checks_.records_may_be_unknown;
       if (may_be_unknown && !said.gap.records_known) FillIn(&said.gap);
       part->gaps.push_back(said.gap);
     }

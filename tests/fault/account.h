@@ -42,6 +42,7 @@ using Sessions = std::map<std::string, Session>;
 struct Checks {
   char delimiter = '\n';
   bool nothing_may_be_lost = false;
+  bool records_may_be_unknown = false;  ///< the journal's label was damaged
 };
 
 /// Equation and exit status of every life. "" if all is right, else the first thing that is

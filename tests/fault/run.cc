@@ -322,6 +322,11 @@ class Run {
     if (FileSize(place_.trace()) > 0) ++result_.faults;
     CheckPublisher();
     Checks checks{.delimiter = schedule_.publisher.delimiter};
+    checks.records_may_be_unknown =
+        std::ranges::any_of(host_.damages(), [](const std::string& damage) {
+          return damage.find(" journal at ") != std::string::npos ||
+                 damage.find(" label at ") != std::string::npos;
+        });
     const bool disk = !schedule_.publisher.rules.empty() || schedule_.publisher.space;
     const bool waits =
         schedule_.publisher.wait && !publisher_died_ && !disk && !cursor_damaged_;

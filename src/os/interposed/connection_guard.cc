@@ -63,7 +63,7 @@ struct Connection {
 };
 
 struct Guard {
-  std::uint64_t ceiling = 0;  // connections have descriptors below it
+  std::uint64_t ceiling = 0;          // connections have descriptors below it
   Connection* connections = nullptr;  // of `ceiling`, for the life of the process
   std::atomic<int> spare{-1};
   std::atomic<const std::vector<Endpoint>*> endpoints{nullptr};
