@@ -64,6 +64,7 @@ struct Papers {
 
 class RawSocket {
  public:
+  virtual ~RawSocket() = default;
   RawSocket(zmq::socket_type type, const std::string& endpoint, const Papers& papers = {})
       : socket_(context_, type) {
     socket_.set(zmq::sockopt::linger, 0);
