@@ -124,6 +124,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   }
 
   void OnReceived() override {
+    if (finishing_) machine().Stop();
     if (!output_->open()) {
       OnReaderLeft();
       return;

@@ -692,6 +692,16 @@ void ModeMachine::GiveUp(const std::string& reason) {
   Flush();
 }
 
+void ModeMachine::Stop() {
+  if (state_ == State::kEnded || state_ == State::kStopped) return;
+  LeaveLive();
+  asked_.clear();
+  stash_.clear();
+  stash_bytes_ = 0;
+  pending_gap_.reset();
+  Enter(State::kStopped);
+}
+
 void ModeMachine::ReachEnd(const BlockHeader& end) {
   if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
   if (begun_ && position_ > end.position) {

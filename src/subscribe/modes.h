@@ -147,6 +147,9 @@ class ModeMachine {
   void Flush();
   /// The same, and what the publisher was known to have published and did not deliver is lost.
   void GiveUp(const std::string& reason);
+  /// The consumer needs nothing more: nothing is read, delivered or counted as lost from here
+  /// on. To be called from none of the actions.
+  void Stop();
 
  private:
   struct Stashed {

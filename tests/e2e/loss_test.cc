@@ -85,6 +85,34 @@ TEST(Loss, StrictStopsAtTheFirstGap) {
   EXPECT_EQ(0, publisher.Wait()) << "whoever stops on purpose has said so: " << publisher.log();
 }
 
+// Its output still has to be read when the stream goes on without it.
+TEST(Loss, WhatIsLostBehindTheStopOfStrictIsNotItsLoss) {
+  const TempDir directory;
+  const std::string bytes = MakeRecords(8, 24 * kMiB);
+  const std::string_view first = std::string_view(bytes).substr(0, 512 << 10);
+  const std::string_view second = std::string_view(bytes).substr(first.size(), 12 * kMiB);
+  Publisher publisher(directory, {"--retain", "1MiB"});
+  Subscriber subscriber(publisher.endpoint(), {"--strict"}, Stdio::Pipe());
+  ASSERT_TRUE(subscriber.WaitUntilLive());
+  ASSERT_TRUE(publisher.Write(first));
+  std::string delivered = subscriber.Read(1);
+  subscriber.Signal(SIGSTOP);
+  ASSERT_TRUE(publisher.Write(second));
+  subscriber.Signal(SIGCONT);
+  ASSERT_TRUE(subscriber.WaitForEvent("strict"));
+  subscriber.Signal(SIGSTOP);
+  ASSERT_TRUE(
+      publisher.WriteAndEnd(std::string_view(bytes).substr(first.size() + second.size())));
+  subscriber.Signal(SIGCONT);
+  delivered += subscriber.ReadAll();
+  ASSERT_EQ(3, subscriber.Wait()) << subscriber.log();
+  const Account account = subscriber.account(std::move(delivered));
+  ASSERT_EQ(1u, account.gaps.size()) << subscriber.log();
+  EXPECT_EQ("",
+            CheckEquation({.produced = bytes, .until = Expected::Until::kAnyByte}, account));
+  EXPECT_EQ(0, publisher.Wait()) << publisher.log();
+}
+
 TEST(Loss, APositionThatIsNoLongerKeptIsAGap) {
   const TempDir directory;
   const std::string bytes = MakeRecords(4, 12 * kMiB);

@@ -135,6 +135,23 @@ TEST_F(End, WhenItIsKnownGivingUpLosesNothing) {
   EXPECT_TRUE(actions_.gaps.empty());
 }
 
+TEST_F(End, OfWhatIsWantedLeavesNothingToAskForOrToLose) {
+  MakeLiveAt(160);
+  actions_.Take();
+  machine_->Stop();
+  EXPECT_EQ(actions_.Take(), (Calls{"unsubscribe demo", "mode ended"}));
+  Live(160, 320);
+  LiveHead(640);
+  LiveEnd(640);
+  machine_->OnWelcome(WelcomeTo(0, 0, 8), now_);
+  machine_->OnQueued(0, now_);
+  Pass(std::chrono::seconds(20));
+  machine_->Flush();
+  EXPECT_EQ(actions_.Take(), Calls{});
+  EXPECT_EQ(machine_->state(), State::kStopped);
+  EXPECT_EQ(machine_->counters().lost_bytes, 0U);
+}
+
 // ---- sessions ----
 
 TEST_F(Sessions, WithoutFollowANewOneIsAFailureAndTheRestAGap) {
