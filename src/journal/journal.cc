@@ -342,26 +342,41 @@ void Journal::PublishAll() {
   scanned_ = 0;
 }
 
+/// Of a block that follows what is written.
+BlockHeader Journal::HeaderOf(ByteSpan bytes) const {
+  if (relayed_ != nullptr && relayed_->position == written_.position &&
+      relayed_->length == bytes.size() && relayed_->codec == Codec::kNone &&
+      (relayed_->checksummed || !options_.checksum)) {
+    BlockHeader header = *relayed_;
+    header.session = label_.session;
+    header.time_ns = std::max(written_.time_ns, header.time_ns);
+    return header;
+  }
+  const std::int64_t now = relayed_ != nullptr ? relayed_->time_ns : options_.wall_clock();
+  BlockHeader header;
+  header.kind = BlockKind::kData;
+  header.session = label_.session;
+  header.position = written_.position;
+  header.length = static_cast<std::uint32_t>(bytes.size());
+  header.begins_record = written_.at_boundary;
+  header.ends_record =
+      options_.records == RecordFormat::kRaw || bytes.back() == Delimiter(options_.records);
+  header.records = CountRecords(options_.records, bytes);
+  header.records_before = written_.records;
+  header.time_ns = std::max(written_.time_ns, now);
+  header.checksummed = options_.checksum;
+  header.checksum = options_.checksum ? Checksum(bytes) : 0;
+  return header;
+}
+
 void Journal::Publish(std::size_t length) {
   while (length > 0) {
     const std::size_t part = std::min<std::size_t>(length, kMaxBlockBytes);
     const ByteSpan bytes = last_->View(written_.position, part);
-    BlockHeader header;
-    header.kind = BlockKind::kData;
-    header.session = label_.session;
-    header.position = written_.position;
-    header.length = static_cast<std::uint32_t>(part);
-    header.begins_record = written_.at_boundary;
-    header.ends_record =
-        options_.records == RecordFormat::kRaw || bytes.back() == Delimiter(options_.records);
-    header.records = CountRecords(options_.records, bytes);
-    header.records_before = written_.records;
-    header.time_ns = std::max(written_.time_ns, options_.wall_clock());
-    header.checksummed = options_.checksum;
-    header.checksum = options_.checksum ? Checksum(bytes) : 0;
+    const BlockHeader header = HeaderOf(bytes);
     AddBlock(header);
     if (segment_started_ns_ == 0) segment_started_ns_ = header.time_ns;
-    written_ = {header.end(), written_.records + header.records, header.time_ns,
+    written_ = {header.end(), header.records_before + header.records, header.time_ns,
                 header.ends_record};
     ++counters_.blocks;
     length -= part;

@@ -123,6 +123,20 @@ class Journal {
   /// before Synced is called.
   bool congested() const { return written_.position - published_.position > kMostUnsafe; }
 
+  // ---- append what another journal has published ----
+
+  /// `bytes`, the last of the block of `header` or all of it, whose position `from` must be
+  /// where the bytes before them end, or where Skip has led. Published at once, as one block
+  /// where a segment can hold it, with the header's counts and time: a reader finds what it
+  /// would have found there.
+  void AppendBlock(const BlockHeader& header, Position from, ByteSpan bytes);
+  /// Nobody will ever have what is between here and `to`: `reason`, of any text, goes to those
+  /// who ask for it. Of a journal that has nothing yet: `to` is where it begins, with `records`
+  /// before it. Waits for the disk with SyncMode::kAlways.
+  void Skip(Position to, std::uint64_t records, std::string reason);
+  /// Why `at`, which cannot be read, is missing; "" if it was skipped by nobody, or long ago.
+  std::string WhyMissing(Position at) const;
+
   // ---- read ----
 
   SessionId session() const { return label_.session; }
@@ -196,6 +210,7 @@ class Journal {
   void NoteNoSpace(int error);
   void OnNoSpace(int error);
   void AddBlock(const BlockHeader& header);
+  BlockHeader HeaderOf(ByteSpan bytes) const;
   void Publish(std::size_t length);
   void Announce(const Block& block);
   std::size_t SegmentOf(Position position) const;
@@ -222,7 +237,15 @@ class Journal {
   std::unique_ptr<Syncer> syncer_;
   std::uint64_t sync_errors_ = 0;              // that were said
   mutable std::deque<StoredSegment*> loaded_;  // whose index is in memory, oldest first
-  std::size_t scanned_ = 0;  // of the unpublished bytes: known to hold no delimiter
+  const BlockHeader* relayed_ = nullptr;  // what is published is this block, or parts of it
+  bool skipped_ = false;                  // counts and boundary are those of the next block
+  struct Missing {
+    Position from = 0;
+    Position to = 0;
+    std::string reason;
+  };
+  std::deque<Missing> missing_;  // in the order of their positions
+  std::size_t scanned_ = 0;      // of the unpublished bytes: known to hold no delimiter
   std::int64_t segment_started_ns_ = 0;
   std::uint64_t cost_ = 0;  // of all segments but the last
   Position keep_from_ = UINT64_MAX;
