@@ -20,17 +20,22 @@ constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
 constexpr std::size_t kMaxWhy = 1000;  // a path, and what is wrong there
 
-PublisherOptions MakePublisherOptions(const PubOptions& options, Connections& connections) {
+PublisherOptions MakePublisherOptions(const PubOptions& options) {
   PublisherOptions made;
-  made.connections = &connections;
   made.stream = options.stream;
-  made.endpoints = options.bind;
-  made.max_subs = options.max_subs;
   made.wait = options.wait;
   made.retain_bytes = options.retain_bytes;
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
   if (!options.journal.empty()) made.member_file = options.journal + "/members";
+  return made;
+}
+
+ServerOptions MakeServerOptions(const PubOptions& options, Connections& connections) {
+  ServerOptions made;
+  made.endpoints = options.bind;
+  made.max_subs = options.max_subs;
+  made.connections = &connections;
   if (!options.allow_keys.empty()) {
     std::string why;
     made.allowed = ReadAllowList(options.allow_keys, &why);
@@ -61,7 +66,8 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
       context_(LoadPublisherKeys(options.curve_secret)),
       journal_(MakeJournalOptions()),
-      publisher_(context_, loop_, journal_, MakePublisherOptions(options, connections), *this) {
+      server_(context_, loop_, MakeServerOptions(options, connections), *this),
+      publisher_(server_, journal_, MakePublisherOptions(options), *this) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (journal_.sync_fd() >= 0) {
     loop_.OnReadable(journal_.sync_fd(), [this] {
@@ -106,7 +112,7 @@ JournalOptions PublishRun::MakeJournalOptions() {
 
 void PublishRun::SayStart() {
   for (std::size_t i = 0; i < options_.bind.size(); ++i) {
-    const Endpoint& endpoint = publisher_.endpoints()[i];
+    const Endpoint& endpoint = server_.endpoints()[i];
     const std::string text = "publishing '" + options_.stream + "' on " + endpoint.data();
     const Fields fields = {{"stream", options_.stream},
                            {"endpoint", endpoint.data()},
@@ -142,7 +148,7 @@ void PublishRun::ReadKeysAgain() {
     return;
   }
   const std::size_t count = list->size();
-  const KeyChange change = publisher_.Allow(std::move(*list));
+  const KeyChange change = server_.Allow(std::move(*list));
   reporter_.Info("keys",
                  "--allow-keys was read again: " + std::to_string(change.added.size()) +
                      " added" + Listed(change.added) + ", " +

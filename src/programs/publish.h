@@ -17,12 +17,13 @@
 #include "pipedup/reporter.h"
 #include "programs/pub_options.h"
 #include "publish/publisher.h"
+#include "publish/server.h"
 #include "source/source.h"
 
 namespace pipedup {
 
 /// One run of pipedup-pub. Takes the process's signals for itself.
-class PublishRun final : private PublisherEvents {
+class PublishRun final : private PublisherEvents, private ServerEvents {
  public:
   /// Binds, makes the journal and starts the producer. Throws Error.
   PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections);
@@ -63,6 +64,7 @@ class PublishRun final : private PublisherEvents {
   std::optional<JournalDirectory> directory_;
   Journal journal_;
   EventLoop loop_;
+  Server server_;
   Publisher publisher_;
   std::optional<Child> producer_;
   UniqueFd producer_output_;

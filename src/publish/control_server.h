@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "journal/journal.h"
@@ -22,13 +25,12 @@
 namespace pipedup {
 
 struct ControlServerOptions {
-  std::string stream;
-  std::uint64_t max_subs = 1000;
-  std::uint64_t window = 0;  ///< said in the welcome
+  std::uint64_t max_subs = 1000;  ///< of all streams together
   std::uint32_t heartbeat_ms = 500;
-  std::int64_t started_ns = 0;
-  std::string journal;  ///< directory, said in the welcome; empty: none
   Connections* connections = nullptr;
+  /// Streams may be added later: whoever asks for one that is not there is not answered, and
+  /// asks again.
+  bool streams_may_come = false;
 };
 
 struct ControlServerCounters {
@@ -53,15 +55,34 @@ class ControlServerEvents {
   virtual void OnStatus(Member& member) = 0;
 };
 
-/// Never blocks, and serves ranges a little at a time, turn by turn, so that no member's
-/// catching up delays the live stream or another's.
+/// A stream, as it is served.
+struct ServedStream {
+  std::string name;
+  const Journal& journal;
+  const Broadcaster& broadcaster;
+  Members& members;
+  ControlServerEvents& events;
+  std::uint64_t window = 0;     ///< said in the welcome
+  std::int64_t started_ns = 0;  ///< said there
+  std::string directory = {};   ///< of the journal, said there; empty: none
+  /// More counters for the answer to `stats`.
+  std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters = {};
+  SharedBytes stats = {};  ///< the server's: the last answer to `stats` that was made
+};
+
+/// Answers for any number of streams, each of which has its own members. Never blocks, and
+/// serves ranges a little at a time, turn by turn, so that no member's catching up delays the
+/// live stream or another's.
 class ControlServer {
  public:
-  ControlServer(EventLoop& loop, const Journal& journal, const Broadcaster& broadcaster,
-                Members& members, ControlServerOptions options, ControlServerEvents& events);
+  ControlServer(EventLoop& loop, ControlServerOptions options);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
+
+  /// `stream` is the caller's, and is served until Remove.
+  void Add(ServedStream& stream);
+  void Remove(ServedStream& stream);
 
   /// Serves `control` from now on, until Detach. All members say hello again.
   void Attach(Socket& control);
@@ -71,18 +92,18 @@ class ControlServer {
   void Prepare(Member& member);
   /// Removes members that were silent for 10 s; those that the producer may be made to wait
   /// for, only after `patience` if that is longer.
-  void DropSilent(Duration patience);
+  void DropSilent(ServedStream& stream, Duration patience);
+  /// Forgets what connections have left behind that are gone. To be called now and then.
+  void Forget();
   /// Removes the members that were let in with the key of this name.
   void Revoke(const std::string& key);
   /// Sends the end-of-stream header to every member that has not confirmed it.
-  void RepeatEnd();
+  void RepeatEnd(ServedStream& stream);
   void SendLetGo(const Member& member, const std::string& reason);
   /// Bytes of replays that connections hold.
   std::size_t outstanding_bytes() const { return replays_->bytes(); }
-  /// More counters for the answer to `stats`.
-  void set_extra_counters(std::function<void(std::map<std::string, std::uint64_t>*)> extra) {
-    extra_counters_ = std::move(extra);
-  }
+  /// Of all streams.
+  std::size_t members() const;
   const ControlServerCounters& counters() const { return counters_; }
 
  private:
@@ -92,48 +113,52 @@ class ControlServer {
     std::string address;
     std::string key;
   };
+  /// Whose connection it is: both null if it is no member's.
+  struct Found {
+    ServedStream* stream = nullptr;
+    Member* member = nullptr;
+  };
+  Found Find(const std::string& route);
+  ServedStream* FindStream(const std::optional<std::string>& name);
   void Receive();
   void OnHello(const Sender& sender, const control::Hello& hello);
-  control::Refused Judge(const Sender& sender, const control::Hello& hello);
+  control::Refused Judge(const Sender& sender, const control::Hello& hello,
+                         const ServedStream* stream);
+  std::string StreamNames() const;
+  control::Welcome WelcomeTo(const ServedStream& stream, const Member& member) const;
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnStats(const std::string& route);
-  SharedBytes StatsText();
+  SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
-  void ForgetAnswers();
   void Serve();
-  bool ServeMember(Member& member, std::size_t* sent);
-  bool Start(Member& member, PendingRead& pending);
+  bool ServeMember(ServedStream& stream, Member& member, std::size_t* sent);
+  bool Start(ServedStream& stream, Member& member, PendingRead& pending);
   SendStatus SendBlock(const Member& member, const Block& block);
   SendStatus Reply(const std::string& route, const control::Message& message);
   SendStatus SendAnswer(const std::string& route, SharedBytes text);
-  bool FinishGone(Member& member, const PendingRead& pending, Position goes_on,
-                  const char* reason);
-  bool Finish(Member& member, const control::Done& done);
-  control::Done Stamped(control::Done done) const;
+  bool FinishGone(const ServedStream& stream, Member& member, const PendingRead& pending,
+                  Position goes_on, const std::string& reason);
+  bool Finish(const ServedStream& stream, Member& member, const control::Done& done);
+  static control::Done Stamped(const ServedStream& stream, control::Done done);
   void ScheduleServe(Duration delay);
-  void RemoveMember(const std::string& id, Leaving how);
+  void RemoveMember(ServedStream& stream, const std::string& id, Leaving how);
 
   EventLoop& loop_;
-  const Journal& journal_;
-  const Broadcaster& broadcaster_;
-  Members& members_;
   const ControlServerOptions options_;
-  ControlServerEvents& events_;
-  std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters_;
+  std::vector<ServedStream*> streams_;    // in the order of their names
   std::shared_ptr<Outstanding> replays_;  // of all connections, also of members that are gone
   std::shared_ptr<Waker> waker_;          // replayed bytes have left
   EventLoop::WatchId waker_watch_;
   Socket* control_ = nullptr;
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId serve_timer_ = 0;
-  std::string next_turn_;  // member id that is served first next time
+  std::pair<std::string, std::string> next_turn_;  // stream and id, served first next time
   std::vector<Message> frames_;
   RequestLimits limits_;
   /// Answers that connections hold; of those that hold none, most are not here.
   std::unordered_map<std::string, std::shared_ptr<Outstanding>> answers_;
   TokenBucket stats_made_;
-  SharedBytes stats_;  // the last one that was made
   const std::uint64_t row_secret_;
   ControlServerCounters counters_;
 };

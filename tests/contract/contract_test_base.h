@@ -10,7 +10,8 @@ namespace pipedup {
 class ContractTest : public testing::TestWithParam<const char*> {
  protected:
   RunningPublisher& Start(PublisherOptions options = {},
-                          RecordFormat records = RecordFormat::kLines, CurveKeys keys = {}) {
+                          RecordFormat records = RecordFormat::kLines, CurveKeys keys = {},
+                          ServerOptions server = {}) {
     Endpoint endpoint;
     if (std::string(GetParam()) == "ipc") {
       endpoint.kind = Endpoint::Kind::kIpc;
@@ -19,7 +20,8 @@ class ContractTest : public testing::TestWithParam<const char*> {
       endpoint.host = "127.0.0.1";
       endpoint.port = 0;
     }
-    publisher_.emplace(endpoint, std::move(options), records, std::move(keys));
+    publisher_.emplace(endpoint, std::move(options), records, std::move(keys),
+                       std::move(server));
     return *publisher_;
   }
   const Endpoint& endpoint() { return publisher_->endpoint(); }

@@ -66,9 +66,7 @@ TEST_P(Control, HelloOfAnotherVersionIsRefusedWhateverElseItSays) {
 }
 
 TEST_P(Control, HelloIsRefusedWhenThereIsNoRoomButNotForWhoIsInAlready) {
-  PublisherOptions options;
-  options.max_subs = 1;
-  Start(options);
+  Start({}, RecordFormat::kLines, {}, {.endpoints = {}, .max_subs = 1});
   ControlByHand first(endpoint(), "a1");
   (void)first.Join();
   ControlByHand second(endpoint(), "b2");

@@ -16,8 +16,8 @@ class Keys : public ContractTest {
   void StartFor(const std::vector<std::string>& names, PublisherOptions options = {}) {
     KeyPair pair = MakeKeyPair();
     server_key_ = pair.public_key;
-    options.allowed = ListOf(names);
-    Start(std::move(options), RecordFormat::kLines, {.secret = std::move(pair.secret)});
+    Start(std::move(options), RecordFormat::kLines, {.secret = std::move(pair.secret)},
+          {.endpoints = {}, .allowed = ListOf(names)});
   }
   AllowList ListOf(const std::vector<std::string>& names) {
     std::string text;

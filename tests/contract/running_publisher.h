@@ -20,6 +20,7 @@
 #include "os/process.h"
 #include "os/waker.h"
 #include "publish/publisher.h"
+#include "publish/server.h"
 #include "support/wait.h"
 
 namespace pipedup {
@@ -113,14 +114,15 @@ struct PublisherLog {
   std::optional<std::vector<std::string>> finished;
 };
 
-class RunningPublisher final : private PublisherEvents {
+class RunningPublisher final : private PublisherEvents, private ServerEvents {
  public:
   /// `endpoint` is tcp on any port, or an ipc path.
   RunningPublisher(const Endpoint& endpoint, PublisherOptions options,
-                   RecordFormat records = RecordFormat::kLines, CurveKeys keys = {})
+                   RecordFormat records = RecordFormat::kLines, CurveKeys keys = {},
+                   ServerOptions server = {})
       : context_(std::move(keys)) {
     options.stream = "demo";
-    options.endpoints = {endpoint};
+    server.endpoints = {endpoint};
     JournalOptions journal;
     journal.directory = directory_.path();
     journal.session = kSession;
@@ -130,14 +132,17 @@ class RunningPublisher final : private PublisherEvents {
     journal.warn = [](const std::string& text) { ADD_FAILURE() << text; };
     thread_.Do([&] {
       journal_.emplace(std::move(journal));
+      ServerEvents& server_events = *this;
+      server_.emplace(context_, thread_.loop(), std::move(server), server_events);
       PublisherEvents& events = *this;
-      publisher_.emplace(context_, thread_.loop(), *journal_, std::move(options), events);
-      bound_ = publisher_->endpoints().front();
+      publisher_.emplace(*server_, *journal_, std::move(options), events);
+      bound_ = server_->endpoints().front();
     });
   }
   ~RunningPublisher() override {
     thread_.Do([this] {
       publisher_.reset();
+      server_.reset();
       journal_.reset();
     });
   }
@@ -155,7 +160,7 @@ class RunningPublisher final : private PublisherEvents {
   }
   KeyChange Allow(AllowList allowed) {
     KeyChange change;
-    thread_.Do([&] { change = publisher_->Allow(std::move(allowed)); });
+    thread_.Do([&] { change = server_->Allow(std::move(allowed)); });
     return change;
   }
   PublisherLog log() {
@@ -202,6 +207,7 @@ class RunningPublisher final : private PublisherEvents {
   Context context_;
   LoopThread thread_;
   std::optional<Journal> journal_;
+  std::optional<Server> server_;
   std::optional<Publisher> publisher_;
   Endpoint bound_;
   PublisherLog log_;  // of the loop's thread
