@@ -36,6 +36,7 @@ Journal::Journal(JournalOptions options)
       segment_size_(SegmentSize(options_.retain_bytes)),
       pinned_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
   label_.session = options_.session;
+  label_.past = options_.past;
   label_.segment_bytes = segment_size_.data_bytes;
   if (options_.durable) {
     syncer_ = std::make_unique<Syncer>(options_.directory, options_.durable->sync,

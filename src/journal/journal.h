@@ -36,6 +36,7 @@ struct JournalOptions {
   std::string directory;  ///< private to this process; empty: private memory instead of files
   Readers readers = Readers::kNobody;  ///< of the files
   SessionId session = 0;
+  std::vector<PastSession> past = {};  ///< that this one goes on with; of a durable one: found
   RecordFormat records = RecordFormat::kLines;
   std::uint64_t retain_bytes =
       64 * 1024 * 1024;    ///< stream bytes and index; at least this much stays

@@ -49,7 +49,7 @@ struct Hint {
 // All that a client decrypts comes over one connection.
 int IoThreads(const CurveKeys& keys) {
   constexpr unsigned kMostIoThreads = 4;
-  if (keys.secret.empty() || !keys.server.empty()) return 1;
+  if (keys.secret.empty() || keys.plain_listeners) return 1;
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostIoThreads));
 }
 
@@ -62,7 +62,7 @@ void Release(void*, void* hint) {
 
 Context::Context(CurveKeys keys) : keys_(std::move(keys)), context_(IoThreads(keys_)) {
   context_.set(zmq::ctxopt::max_sockets, 1023);
-  if (!encrypts()) return;
+  if (keys_.secret.empty()) return;
   std::array<char, kKeyCharacters + 1> text{};
   if (zmq_curve_public(text.data(), keys_.secret.text().data()) != 0) {  // ends with a NUL
     throw Error(std::string("the secret key cannot be used: ") + zmq_strerror(zmq_errno()));
@@ -70,14 +70,16 @@ Context::Context(CurveKeys keys) : keys_(std::move(keys)), context_(IoThreads(ke
   public_key_ = text.data();
 }
 
-void Context::SetKeys(zmq::socket_t& socket) const {
-  if (!encrypts()) return;
-  if (keys_.server.empty()) {
-    socket.set(zmq::sockopt::curve_server, true);
-  } else {
-    socket.set(zmq::sockopt::curve_serverkey, keys_.server);
-    socket.set(zmq::sockopt::curve_publickey, public_key_);
-  }
+void Context::SetListenerKeys(zmq::socket_t& socket) const {
+  if (!listens_encrypted()) return;
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::curve_secretkey, keys_.secret.text());
+}
+
+void Context::SetConnectorKeys(zmq::socket_t& socket) const {
+  if (!connects_encrypted()) return;
+  socket.set(zmq::sockopt::curve_serverkey, keys_.server);
+  socket.set(zmq::sockopt::curve_publickey, public_key_);
   socket.set(zmq::sockopt::curve_secretkey, keys_.secret.text());
 }
 
@@ -153,18 +155,18 @@ void Socket::SetCommon(const Context& context, std::int64_t max_message_bytes, i
   socket_.set(zmq::sockopt::rcvhwm,
               0);  // a filled receive pipe is handled badly; see the readers
   socket_.set(zmq::sockopt::maxmsgsize,
-              max_message_bytes + (context.encrypts() ? kCurveBytes : 0));
+              max_message_bytes + (context.has_key() ? kCurveBytes : 0));
   socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
   socket_.set(zmq::sockopt::tcp_keepalive_idle, 30);
   socket_.set(zmq::sockopt::tcp_keepalive_intvl, 10);
   socket_.set(zmq::sockopt::tcp_keepalive_cnt, 3);
-  context.SetKeys(socket_);
 }
 
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
   socket.SetCommon(context, kMaxSubscriptionBytes, 0);
+  context.SetListenerKeys(socket.socket_);
   // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
   // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
   socket.socket_.set(zmq::sockopt::sndhwm, send_high_water_mark);
@@ -176,6 +178,7 @@ Socket Socket::Pub(Context& context, int send_high_water_mark) {
 Socket Socket::Router(Context& context) {
   Socket socket(context, zmq::socket_type::router);
   socket.SetCommon(context, control::kMaxRequestBytes, 0);
+  context.SetListenerKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.socket_.set(zmq::sockopt::backlog, kBacklog);
   socket.socket_.set(zmq::sockopt::zap_domain, kZapDomain);
@@ -186,6 +189,7 @@ Socket Socket::Router(Context& context) {
 Socket Socket::Sub(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::sub);
   socket.SetCommon(context, kMaxBlockBytes + 4096, 0);
+  context.SetConnectorKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
   socket.socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
@@ -196,6 +200,7 @@ Socket Socket::Sub(Context& context, bool ipv6) {
 Socket Socket::Dealer(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::dealer);
   socket.SetCommon(context, kMaxBlockBytes + 4096, kFarewellMs);
+  context.SetConnectorKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);

@@ -19,22 +19,26 @@ namespace pipedup {
 
 /// The keys of this process, for CURVE (RFC 26 of ZeroMQ), as text of 40 characters.
 struct CurveKeys {
-  Secret secret = {};  ///< its own; empty: there are no keys, and nothing is encrypted
-  std::string server =
-      {};  ///< public key of whom it connects to; empty: it is the server itself
+  Secret secret = {};       ///< its own; empty: there are no keys, and nothing is encrypted
+  std::string server = {};  ///< public key of whom it connects to; empty: without keys
+  bool plain_listeners = false;  ///< what it binds is not encrypted, though it has a key
 };
 
 /// One per process, outlives its sockets. Destroying it waits for nothing: all sockets linger
-/// for a bounded time. With keys every socket to other processes that is made in it is
-/// encrypted.
+/// for a bounded time.
 class Context {
  public:
   /// Throws Error if keys are given that libzmq can do nothing with.
   explicit Context(CurveKeys keys = {});
   zmq::context_t& get() { return context_; }
-  bool encrypts() const { return !keys_.secret.empty(); }
-  /// What its sockets need before they bind or connect.
-  void SetKeys(zmq::socket_t& socket) const;
+  bool has_key() const { return !keys_.secret.empty(); }
+  /// Whoever connects to a socket of it has to have a key.
+  bool listens_encrypted() const { return !keys_.secret.empty() && !keys_.plain_listeners; }
+  /// Whoever it connects to has to have the server's key.
+  bool connects_encrypted() const { return !keys_.server.empty(); }
+  /// What its sockets need before they bind, or connect.
+  void SetListenerKeys(zmq::socket_t& socket) const;
+  void SetConnectorKeys(zmq::socket_t& socket) const;
 
  private:
   const CurveKeys keys_;

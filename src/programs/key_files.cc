@@ -70,10 +70,22 @@ CurveKeys LoadSubscriberKeys(const std::string& server_file, const std::string& 
   Secret secret = TakeVariable(cli::kSecretKeyVariable);
   Secret server = TakeVariable(cli::kServerKeyVariable);
   CurveKeys keys = {LoadSecretKey(secret_file, std::move(secret)),
-                    LoadServerKey(server_file, std::move(server))};
+                    LoadServerKey(server_file, std::move(server)), true};
   if (keys.secret.empty() != keys.server.empty()) {
     throw Error("keys: the secret key and the publisher's public key need each other",
                 kExitUsage);
+  }
+  return keys;
+}
+
+CurveKeys LoadRelayKeys(const std::string& server_file, const std::string& secret_file,
+                        bool listens_encrypted) {
+  Secret secret = TakeVariable(cli::kSecretKeyVariable);
+  Secret server = TakeVariable(cli::kServerKeyVariable);
+  CurveKeys keys = {LoadSecretKey(secret_file, std::move(secret)),
+                    LoadServerKey(server_file, std::move(server)), !listens_encrypted};
+  if (keys.secret.empty() && (listens_encrypted || !keys.server.empty())) {
+    throw Error("keys: the secret key of this relay is needed", kExitUsage);
   }
   return keys;
 }

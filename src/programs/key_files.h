@@ -18,6 +18,11 @@ CurveKeys LoadPublisherKeys(const std::string& secret_file);
 /// A subscriber's: its secret one and the publisher's public one, likewise; both or none.
 CurveKeys LoadSubscriberKeys(const std::string& server_file, const std::string& secret_file);
 
+/// A relay's, which may have keys on either side: its secret one, and the publisher's public
+/// one.
+CurveKeys LoadRelayKeys(const std::string& server_file, const std::string& secret_file,
+                        bool listens_encrypted);
+
 /// Takes those variables away without a look at them.
 void ForgetKeyVariables();
 

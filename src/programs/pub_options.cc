@@ -69,17 +69,19 @@ std::vector<Option> StreamOptions(PubOptions* to) {
        .summary = "Publish an unfinished record after this long.",
        .details = "Finished ones are published at once.",
        .target = cli::Time(&to->max_delay, 0ns, 1h)},
-      {.name = "retain",
-       .value = "SIZE",
-       .summary = "Keep this much for late and slow subscribers.",
-       .details = "In memory, or in --journal. A subscriber that falls further behind loses "
-                  "data, and is told which.",
-       .target = cli::Size(&to->retain_bytes, kMiB, kTiB)},
-      {.name = "retain-age",
-       .value = "DURATION",
-       .summary = "Keep nothing longer than this.",
-       .target = cli::Time(&to->retain_age, 0ns, 365 * kDay),
-       .shown_default = "0s, no limit"},
+      {.name = "no-checksum",
+       .summary = "Give blocks no checksum.",
+       .details = "Faster; damage on the way goes unnoticed.",
+       .target = cli::Flag(&to->checksum, false)},
+      {.name = "tee",
+       .letter = 't',
+       .summary = "Copy the stream to stdout as well, as tee does.",
+       .target = cli::Flag(&to->tee)},
+  };
+}
+
+std::vector<Option> DiskOptions(PubOptions* to) {
+  return {
       {.name = "journal",
        .value = "DIRECTORY",
        .summary = "Keep it on disk: a restart goes on with the same stream.",
@@ -96,6 +98,22 @@ std::vector<Option> StreamOptions(PubOptions* to) {
        .details = "A process that is killed loses nothing in any case. always: a block is "
                   "published when it is safe.",
        .target = cli::Custom([to](std::string_view text) { return SetSync(text, to); }, "1s")},
+  };
+}
+
+std::vector<Option> RetentionOptions(PubOptions* to) {
+  return {
+      {.name = "retain",
+       .value = "SIZE",
+       .summary = "Keep this much for late and slow subscribers.",
+       .details = "In memory, or in --journal. A subscriber that falls further behind loses "
+                  "data, and is told which.",
+       .target = cli::Size(&to->retain_bytes, kMiB, kTiB)},
+      {.name = "retain-age",
+       .value = "DURATION",
+       .summary = "Keep nothing longer than this.",
+       .target = cli::Time(&to->retain_age, 0ns, 365 * kDay),
+       .shown_default = "0s, no limit"},
       {.name = "journal-group",
        .value = "GROUP",
        .summary = "Let subscribers of this group read the journal itself.",
@@ -107,14 +125,6 @@ std::vector<Option> StreamOptions(PubOptions* to) {
            },
            ""),
        .shown_default = "nobody else"},
-      {.name = "no-checksum",
-       .summary = "Give blocks no checksum.",
-       .details = "Faster; damage on the way goes unnoticed.",
-       .target = cli::Flag(&to->checksum, false)},
-      {.name = "tee",
-       .letter = 't',
-       .summary = "Copy the stream to stdout as well, as tee does.",
-       .target = cli::Flag(&to->tee)},
   };
 }
 
@@ -168,6 +178,15 @@ std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
        .value = "N",
        .summary = "Most subscribers at a time.",
        .target = cli::Count(&to->max_subs, 1, kMostSubscribers)},
+      {.name = "linger",
+       .value = "DURATION",
+       .summary = "At the end, wait this long for subscribers to confirm the last byte.",
+       .target = cli::Time(&to->linger, 0ns, kDay)},
+  };
+}
+
+std::vector<Option> StartOptions(PubOptions* to) {
+  return {
       {.name = "wait-subs",
        .value = "N",
        .summary = "Read nothing before N subscribers have joined.",
@@ -177,10 +196,6 @@ std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
        .summary = "With --wait-subs: begin after this long in any case.",
        .target = cli::Time(&to->wait_timeout, 0ns, 365 * kDay),
        .shown_default = "0s, no limit"},
-      {.name = "linger",
-       .value = "DURATION",
-       .summary = "At the end, wait this long for subscribers to confirm the last byte.",
-       .target = cli::Time(&to->linger, 0ns, kDay)},
       {.name = "progress",
        .letter = 'p',
        .summary = "Show rate, total and subscribers on stderr.",
@@ -188,33 +203,17 @@ std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
   };
 }
 
-std::string CheckKeys(const PubOptions& options) {
-  std::string secret;
-  const std::string wrong =
-      cli::FindKey("--curve-secret", options.curve_secret, cli::kSecretKeyVariable, &secret);
-  if (!wrong.empty()) return wrong;
-  if (!secret.empty() && options.allow_keys.empty()) {
-    return secret +
-           ": without --allow-keys FILE, the public keys of subscribers, nobody could come in";
-  }
-  if (secret.empty() && !options.allow_keys.empty()) {
-    return "--allow-keys: a publisher that checks keys needs one itself: --curve-secret FILE "
-           "(pipedup-keygen makes it)";
-  }
-  return "";
-}
-
 /// Fills in what depends on several options. Returns "" or what is wrong.
 std::string Complete(PubOptions* options) {
-  if (options->bind.empty()) options->bind.push_back(DefaultEndpoint());
-  if (std::string wrong = CheckKeys(*options); !wrong.empty()) return wrong;
-  for (const Endpoint& endpoint : options->bind) {
-    if (endpoint.IsLocal() || options->insecure || !options->allow_keys.empty()) continue;
-    return "--bind: " + cli::Quote(endpoint.data()) +
-           " can be reached from other machines: encrypt, and say who may come in, with keys "
-           "that pipedup-keygen makes (--curve-secret FILE --allow-keys FILE), or give "
-           "--insecure to let anyone who can connect read the stream";
+  std::string secret;
+  std::string wrong =
+      cli::FindKey("--curve-secret", options->curve_secret, cli::kSecretKeyVariable, &secret);
+  if (wrong.empty() && !secret.empty() && options->allow_keys.empty()) {
+    wrong = secret +
+            ": without --allow-keys FILE, the public keys of subscribers, nobody could come in";
   }
+  if (wrong.empty()) wrong = CompleteShared(options, secret);
+  if (!wrong.empty()) return wrong;
   while (options->journal.size() > 1 && options->journal.back() == '/')
     options->journal.pop_back();
   const bool syncs_by_default =
@@ -230,6 +229,30 @@ std::string Complete(PubOptions* options) {
 }
 
 }  // namespace
+
+std::vector<Option> SharedOptions(PubOptions* to) {
+  std::vector<Option> all = RetentionOptions(to);
+  for (auto* more : {NetworkOptions, SubscriberOptionsOf}) {
+    for (Option& option : more(to)) all.push_back(std::move(option));
+  }
+  return all;
+}
+
+std::string CompleteShared(PubOptions* options, const std::string& secret) {
+  if (options->bind.empty()) options->bind.push_back(DefaultEndpoint());
+  if (secret.empty() && !options->allow_keys.empty()) {
+    return "--allow-keys: a publisher that checks keys needs one itself: --curve-secret FILE "
+           "(pipedup-keygen makes it)";
+  }
+  for (const Endpoint& endpoint : options->bind) {
+    if (endpoint.IsLocal() || options->insecure || !options->allow_keys.empty()) continue;
+    return "--bind: " + cli::Quote(endpoint.data()) +
+           " can be reached from other machines: encrypt, and say who may come in, with keys "
+           "that pipedup-keygen makes (--curve-secret FILE --allow-keys FILE), or give "
+           "--insecure to let anyone who can connect read the stream";
+  }
+  return "";
+}
 
 cli::Program PubProgram(PubOptions* to, const std::string& libraries) {
   cli::Program program{
@@ -251,7 +274,7 @@ cli::Program PubProgram(PubOptions* to, const std::string& libraries) {
       .libraries = libraries,
       .command = &to->producer,
       .check = [to] { return Complete(to); }};
-  for (auto* more : {NetworkOptions, SubscriberOptionsOf}) {
+  for (auto* more : {DiskOptions, SharedOptions, StartOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
   }
   return program;

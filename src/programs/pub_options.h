@@ -48,6 +48,13 @@ struct ParsedPub {
 /// The table of options, which fills in `*to`.
 cli::Program PubProgram(PubOptions* to, const std::string& libraries);
 
+/// The options of a program that publishes what it has read elsewhere: what is kept, where
+/// subscribers connect, and what becomes of slow ones. They fill in `*to`.
+std::vector<cli::Option> SharedOptions(PubOptions* to);
+/// Fills in, and checks, what depends on several of these. `secret` is where the secret key
+/// comes from, "" if there is none. Returns "" or what is wrong.
+std::string CompleteShared(PubOptions* options, const std::string& secret);
+
 /// Reads the command line of pipedup-pub, as cli::Parse does. `libraries`: see LibraryVersions.
 ParsedPub ParsePubOptions(int argc, const char* const* argv, const std::string& libraries);
 

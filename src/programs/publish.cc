@@ -14,11 +14,9 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kSayHoldAfter = std::chrono::seconds(1);  // shorter waits are ordinary pace
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
-constexpr std::size_t kMaxWhy = 1000;  // a path, and what is wrong there
 
 PublisherOptions MakePublisherOptions(const PubOptions& options) {
   PublisherOptions made;
@@ -36,26 +34,8 @@ ServerOptions MakeServerOptions(const PubOptions& options, Connections& connecti
   made.endpoints = options.bind;
   made.max_subs = options.max_subs;
   made.connections = &connections;
-  if (!options.allow_keys.empty()) {
-    std::string why;
-    made.allowed = ReadAllowList(options.allow_keys, &why);
-    if (!made.allowed) throw Error("--allow-keys: " + Escape(why, kMaxWhy));
-  }
+  made.allowed = LoadAllowList(options.allow_keys);
   return made;
-}
-
-std::string Listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? " (" : ", ") + Escape(name);
-  return text.empty() ? "" : text + ")";
-}
-
-/// Which member it is; `more` comes behind that.
-Fields FieldsOf(const Member& member, const Fields& more = {}) {
-  Fields fields = {{"id", Escape(member.id)}, {"name", Escape(member.name)}};
-  if (!member.key.empty()) fields.emplace_back("key", Escape(member.key));
-  fields.insert(fields.end(), more.begin(), more.end());
-  return fields;
 }
 
 }  // namespace
@@ -66,8 +46,10 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
       context_(LoadPublisherKeys(options.curve_secret)),
       journal_(MakeJournalOptions()),
-      server_(context_, loop_, MakeServerOptions(options, connections), *this),
-      publisher_(server_, journal_, MakePublisherOptions(options), *this) {
+      server_reports_(reporter),
+      server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
+      publisher_(server_, journal_, MakePublisherOptions(options), *this),
+      hold_(loop_, reporter) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (journal_.sync_fd() >= 0) {
     loop_.OnReadable(journal_.sync_fd(), [this] {
@@ -111,24 +93,9 @@ JournalOptions PublishRun::MakeJournalOptions() {
 }
 
 void PublishRun::SayStart() {
-  for (std::size_t i = 0; i < options_.bind.size(); ++i) {
-    const Endpoint& endpoint = server_.endpoints()[i];
-    const std::string text = "publishing '" + options_.stream + "' on " + endpoint.data();
-    const Fields fields = {{"stream", options_.stream},
-                           {"endpoint", endpoint.data()},
-                           {"session", Hex(journal_.session())}};
-    // Whoever asked for any port has to be told which one it is.
-    const bool any_port =
-        endpoint.kind == Endpoint::Kind::kTcp && options_.bind[i].port != endpoint.port;
-    any_port ? reporter_.Info("listening", text, fields)
-             : reporter_.Debug("listening", text, fields);
-    if (!endpoint.IsLocal() && !context_.encrypts()) {
-      reporter_.Warn("insecure",
-                     endpoint.data() +
-                         " is open to everyone who can reach it: what is published there "
-                         "is neither encrypted nor restricted");
-    }
-  }
+  ReportListening(reporter_, "'" + options_.stream + "'",
+                  {{"stream", options_.stream}, {"session", Hex(journal_.session())}},
+                  options_.bind, server_.endpoints(), context_.listens_encrypted());
   if (!options_.allow_keys.empty() && !signals_.Takes(SIGHUP)) {
     reporter_.Warn("keys",
                    "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
@@ -137,26 +104,6 @@ void PublishRun::SayStart() {
                   "journal in " +
                       (directory_ ? "'" + directory_->path() + "'" : "private memory") +
                       ", at least the last " + FormatSize(options_.retain_bytes) + " are kept");
-}
-
-void PublishRun::ReadKeysAgain() {
-  std::string why;
-  std::optional<AllowList> list = ReadAllowList(options_.allow_keys, &why);
-  if (!list) {
-    reporter_.Error("keys", "--allow-keys: " + Escape(why, kMaxWhy) +
-                                "; those that were allowed before still are");
-    return;
-  }
-  const std::size_t count = list->size();
-  const KeyChange change = server_.Allow(std::move(*list));
-  reporter_.Info("keys",
-                 "--allow-keys was read again: " + std::to_string(change.added.size()) +
-                     " added" + Listed(change.added) + ", " +
-                     std::to_string(change.removed.size()) + " removed" +
-                     Listed(change.removed) + ", " + std::to_string(count) + " in all",
-                 {{"added", std::uint64_t{change.added.size()}},
-                  {"removed", std::uint64_t{change.removed.size()}},
-                  {"keys", std::uint64_t{count}}});
 }
 
 void PublishRun::OpenInput() {
@@ -206,7 +153,7 @@ int PublishRun::Run() {
 // Every reason not to read is a flag; the producer waits while one of them is set.
 void PublishRun::ReadOrNot() {
   if (!source_) return;
-  if (waiting_for_subs_ || held_ || tee_full_ || journal_.congested()) {
+  if (waiting_for_subs_ || hold_.held() || tee_full_ || journal_.congested()) {
     source_->Pause();
   } else {
     source_->Resume();
@@ -267,7 +214,7 @@ void PublishRun::OnSignals() {
       continue;
     }
     if (signal.number == SIGHUP && !options_.allow_keys.empty()) {
-      ReadKeysAgain();
+      ReadKeysAgain(reporter_, options_.allow_keys, server_);
       continue;
     }
     if (producer_ && !producer_ended_) {
@@ -283,7 +230,8 @@ void PublishRun::OnSignals() {
       continue;
     }
     signal_ = signal.number;
-    waiting_for_subs_ = held_ = tee_full_ = false;
+    waiting_for_subs_ = tee_full_ = false;
+    hold_.Forget();
     source_->Finish();
   }
 }
@@ -321,29 +269,11 @@ void PublishRun::OnTeeProgress() {
 // ---- subscribers ----
 
 void PublishRun::OnJoined(const Member& member) {
-  reporter_.Debug("joined", "subscriber " + member.Label() + " has joined", FieldsOf(member));
+  ReportJoined(reporter_, member);
 }
 
 void PublishRun::OnLeft(const Member& member, Leaving how) {
-  const Fields fields =
-      FieldsOf(member, {{"position", member.position}, {"lost", member.lost}});
-  const std::string who = "subscriber " + member.Label();
-  switch (how) {
-    case Leaving::kBye:
-      return reporter_.Debug("left", who + " has left", fields);
-    case Leaving::kVanished:
-      return reporter_.Warn("vanished", who + " has vanished without a word", fields);
-    case Leaving::kRevoked:
-      return reporter_.Warn("revoked", who + " is cut off: its key is no longer allowed",
-                            fields);
-  }
-}
-
-void PublishRun::OnNotAdmitted(const std::string& key, const std::string& address) {
-  reporter_.Debug("not-admitted",
-                  "somebody at " + Escape(address) + " was not let in: " +
-                      (key.empty() ? "without a key" : "the key " + key + " is not allowed"),
-                  {{"address", Escape(address)}, {"public_key", key}});
+  ReportLeft(reporter_, member, how);
 }
 
 void PublishRun::OnReady(std::size_t count) {
@@ -353,64 +283,18 @@ void PublishRun::OnReady(std::size_t count) {
 }
 
 void PublishRun::OnHold(const Member* waits_for) {
-  if (waits_for == nullptr) {
-    loop_.Cancel(say_hold_);
-    say_hold_ = 0;
-    held_ = false;
-    if (hold_said_) {
-      hold_said_ = false;
-      reporter_.Info("resumed",
-                     "no longer waiting, after " +
-                         FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
-                             loop_.now() - held_since_)));
-    }
-  } else {
-    if (!held_) held_since_ = loop_.now();
-    held_ = true;
-    hold_text_ = "waiting for subscriber " + waits_for->Label() + ", " +
-                 FormatSize(journal_.head() - waits_for->position) + " behind";
-    if (say_hold_ != 0 || hold_said_) {
-      ReadOrNot();
-      return;
-    }
-    say_hold_ = loop_.After(kSayHoldAfter, [this] {
-      say_hold_ = 0;
-      hold_said_ = true;
-      reporter_.Warn("waiting", hold_text_);
-    });
-  }
+  hold_.OnHold(waits_for, journal_.head());
   ReadOrNot();
 }
 
 void PublishRun::OnLetGo(const Member& member) {
-  reporter_.Warn("let-go",
-                 "subscriber " + member.Label() + " made no progress for " +
-                     FormatDuration(options_.stall_limit) +
-                     " (--stall-limit) and is no longer waited for",
-                 FieldsOf(member, {{"position", member.position}}));
-}
-
-void PublishRun::OnRemade(std::uint64_t bytes) {
-  reporter_.Warn("remade",
-                 bytes == 0 ? "peers have made far too many subscriptions: all connections "
-                              "of the data socket are made anew"
-                            : "peers hold " + FormatSize(bytes) +
-                                  " more than they may: all their connections are made anew");
-}
-
-void PublishRun::OnConnectionsRefused() {
-  reporter_.Warn("connections-refused",
-                 "there are as many connections as this process may have descriptors for "
-                 "(ulimit -n): new ones are closed at once until others leave");
+  ReportLetGo(reporter_, member, options_.stall_limit);
 }
 
 // ---- the end ----
 
 void PublishRun::OnFinished(const std::vector<std::string>& unconfirmed) {
-  for (const std::string& label : unconfirmed) {
-    reporter_.Warn("unconfirmed",
-                   "subscriber " + label + " did not confirm the end of the stream");
-  }
+  ReportUnconfirmed(reporter_, unconfirmed);
   if (!unconfirmed.empty() && status_ == 0) status_ = kExitLoss;
   finished_ = true;
   StopWhenDone();

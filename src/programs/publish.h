@@ -16,6 +16,7 @@
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/pub_options.h"
+#include "programs/publisher_reports.h"
 #include "publish/publisher.h"
 #include "publish/server.h"
 #include "source/source.h"
@@ -23,7 +24,7 @@
 namespace pipedup {
 
 /// One run of pipedup-pub. Takes the process's signals for itself.
-class PublishRun final : private PublisherEvents, private ServerEvents {
+class PublishRun final : private PublisherEvents {
  public:
   /// Binds, makes the journal and starts the producer. Throws Error.
   PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections);
@@ -35,17 +36,13 @@ class PublishRun final : private PublisherEvents, private ServerEvents {
  private:
   void OnJoined(const Member& member) override;
   void OnLeft(const Member& member, Leaving how) override;
-  void OnNotAdmitted(const std::string& key, const std::string& address) override;
   void OnReady(std::size_t count) override;
   void OnHold(const Member* waits_for) override;
   void OnLetGo(const Member& member) override;
-  void OnRemade(std::uint64_t bytes) override;
-  void OnConnectionsRefused() override;
   void OnFinished(const std::vector<std::string>& unconfirmed) override;
 
   JournalOptions MakeJournalOptions();
   void SayStart();
-  void ReadKeysAgain();
   void OpenInput();
   void OpenTee();
   void OnSignals();
@@ -64,21 +61,18 @@ class PublishRun final : private PublisherEvents, private ServerEvents {
   std::optional<JournalDirectory> directory_;
   Journal journal_;
   EventLoop loop_;
+  ServerReports server_reports_;
   Server server_;
   Publisher publisher_;
+  HoldReport hold_;
   std::optional<Child> producer_;
   UniqueFd producer_output_;
   std::optional<Source> source_;
   std::optional<Writer> tee_;
 
   bool waiting_for_subs_ = false;
-  bool held_ = false;  // a subscriber is too far behind
   bool tee_full_ = false;
   bool tee_closed_said_ = false;
-  EventLoop::TimerId say_hold_ = 0;
-  TimePoint held_since_{};
-  bool hold_said_ = false;
-  std::string hold_text_;  // whom it waits for now
   bool input_ended_ = false;
   bool producer_ended_ = false;
   bool finished_ = false;

@@ -323,7 +323,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
       machine().GiveUp("the publisher vanished");
       reporter_.Error("unreachable",
-                      GiveUpText(options_, machine().welcomed(), context_.encrypts()));
+                      GiveUpText(options_, machine().welcomed(), context_.connects_encrypted()));
       Finish(kExitUnreachable);
     }
   }

@@ -48,9 +48,10 @@ ControlServer::~ControlServer() {
 }
 
 void ControlServer::Add(ServedStream& stream) {
-  const auto behind = std::ranges::find_if(
-      streams_, [&](const ServedStream* other) { return other->name > stream.name; });
-  streams_.insert(behind, &stream);
+  // Before one of that name that is there already, whose members are served to their end.
+  const auto at = std::ranges::find_if(
+      streams_, [&](const ServedStream* other) { return other->name >= stream.name; });
+  streams_.insert(at, &stream);
 }
 
 void ControlServer::Remove(ServedStream& stream) {
@@ -258,6 +259,7 @@ control::Welcome ControlServer::WelcomeTo(const ServedStream& stream,
   for (const PastSession& past : stream.journal.past_sessions()) {
     welcome.past.push_back({past.session, past.end});
   }
+  welcome.path = stream.path;
   welcome.heartbeat_ms = options_.heartbeat_ms;
   welcome.window = member.Counts() ? stream.window : 0;
   return welcome;

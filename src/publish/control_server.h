@@ -62,9 +62,10 @@ struct ServedStream {
   const Broadcaster& broadcaster;
   Members& members;
   ControlServerEvents& events;
-  std::uint64_t window = 0;     ///< said in the welcome
-  std::int64_t started_ns = 0;  ///< said there
-  std::string directory = {};   ///< of the journal, said there; empty: none
+  std::uint64_t window = 0;            ///< said in the welcome
+  std::int64_t started_ns = 0;         ///< said there
+  std::string directory = {};          ///< of the journal, said there; empty: none
+  std::vector<std::string> path = {};  ///< ids of relays, said there
   /// More counters for the answer to `stats`.
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters = {};
   SharedBytes stats = {};  ///< the server's: the last answer to `stats` that was made
@@ -80,7 +81,8 @@ class ControlServer {
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
-  /// `stream` is the caller's, and is served until Remove.
+  /// `stream` is the caller's, and is served until Remove. One of the same name takes its
+  /// place: the members of the older one stay with it.
   void Add(ServedStream& stream);
   void Remove(ServedStream& stream);
 

@@ -35,6 +35,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
               broadcaster_,    members_,
               *this,           Window(options_),
               WallNow(),       journal.attachable() ? journal.directory() : ""} {
+  served_.path = options_.path;
   served_.extra_counters = [this](auto* counters) { AddCounters(counters); };
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
   heartbeat_ = loop_.Every(kHeartbeat, [this] { Heartbeat(); });

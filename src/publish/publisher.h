@@ -24,6 +24,7 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  std::vector<std::string> path = {};  ///< ids of the relays that it came through, this included
 };
 
 /// What a publisher tells its owner. Called from the loop; the publisher must outlive the call.

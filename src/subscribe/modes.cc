@@ -96,6 +96,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
       ContinueIn(welcome, welcome.head);
     }
     known_head_ = std::max(known_head_, welcome.head);
+    known_tail_ = std::max(known_tail_, welcome.tail);
     welcome_ = welcome;
     if (state_ == State::kJoining) EnterCatchUp();
     Ask(now);
@@ -190,6 +191,7 @@ void ModeMachine::StartSession(const control::Welcome& welcome) {
   welcome_ = welcome;
   session_ = welcome.session;
   known_head_ = welcome.head;
+  known_tail_ = welcome.tail;
   records_ = 0;
   records_known_ = false;
   last_time_ns_ = 0;
@@ -220,6 +222,9 @@ void ModeMachine::ChooseBeginning(const control::Welcome& welcome) {
       break;
     case Beginning::Kind::kPosition:
       position_ = options_.from.value;
+      break;
+    case Beginning::Kind::kBehind:
+      position_ = welcome.head - std::min(options_.from.value, welcome.head - welcome.tail);
       break;
     case Beginning::Kind::kAgo: {
       const auto now_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(welcome.now_ns, 0));
@@ -378,6 +383,9 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   }
   if (done.session != session_) return;
   known_head_ = std::max(known_head_, done.head);
+  if (done.outcome == control::Done::Outcome::kOk) {
+    known_tail_ = std::max(known_tail_, done.tail);
+  }
   const auto found = std::find_if(asked_.begin(), asked_.end(), [&](const Asked& asked) {
     return asked.request == done.request;
   });

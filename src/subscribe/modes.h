@@ -54,9 +54,9 @@ class ModeActions {
 
 /// Where a reader begins, as it is asked of the publisher.
 struct Beginning {
-  enum class Kind : std::uint8_t { kNow, kStart, kPosition, kAgo, kLast };
+  enum class Kind : std::uint8_t { kNow, kStart, kPosition, kAgo, kLast, kBehind };
   Kind kind = Kind::kNow;
-  std::uint64_t value = 0;  ///< position, ns, or records
+  std::uint64_t value = 0;  ///< position, ns, records, or bytes behind the head
 };
 
 /// Where a reader stopped that goes on now.
@@ -142,6 +142,8 @@ class ModeMachine {
   /// When the publisher was last heard; when the machine was made, if never.
   TimePoint last_heard() const { return last_heard_; }
   Position known_head() const { return known_head_; }
+  /// What the publisher keeps begins there, or behind it by now.
+  Position known_tail() const { return known_tail_; }
   const ModeCounters& counters() const { return counters_; }
   /// Reports a gap that no block has come after; at the end of a run.
   void Flush();
@@ -211,6 +213,7 @@ class ModeMachine {
   bool records_known_ = false;     // else nothing has told yet
   std::int64_t last_time_ns_ = 0;  // publish time of the last block taken
   Position known_head_ = 0;
+  Position known_tail_ = 0;
   std::optional<BlockHeader> end_;  // of the stream, once announced
   std::optional<Gap> pending_gap_;  // waits for the block behind it, which tells its records
 

@@ -1,5 +1,6 @@
 #include "subscribe/receiver.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -348,6 +349,12 @@ void Receiver::OnWelcome(const control::Welcome& welcome) {
     events_.OnFail(kExitRefused, "the publisher speaks protocol " +
                                      std::to_string(welcome.version) + ", this program " +
                                      std::to_string(control::kProtocolVersion));
+    return;
+  }
+  if (!options_.relay_id.empty() &&
+      std::ranges::find(welcome.path, options_.relay_id) != welcome.path.end()) {
+    events_.OnFail(kExitRefused, "a loop: " + options_.endpoint.data() +
+                                     " relays what this relay itself publishes");
     return;
   }
   stream_ = welcome.stream;

@@ -47,6 +47,7 @@ struct ReceiverOptions {
   Endpoint endpoint;
   control::Hello hello;
   ModeOptions modes;
+  std::string relay_id = {};  ///< of the relay that it reads for; empty: of none
 };
 
 struct ReceiverCounters {

@@ -151,6 +151,7 @@ ordered_json ToJson(const Welcome& welcome) {
                                               {"heartbeat_ms", welcome.heartbeat_ms},
                                               {"window", welcome.window}});
   if (!welcome.past.empty()) object["past"] = ToJson(welcome.past);
+  if (!welcome.path.empty()) object["path"] = welcome.path;
   return object;
 }
 
@@ -458,6 +459,20 @@ void ParsePast(Members& members, Welcome& welcome) {
   }
 }
 
+void ParsePath(Members& members, Welcome& welcome) {
+  const json* const list = members.Find("path", &json::is_array, true, "not a list");
+  if (list == nullptr) return;
+  if (list->size() > kMaxPath) members.Fail("path", "too long");
+  for (const json& item : *list) {
+    const auto* const id = item.get_ptr<const std::string*>();
+    if (id == nullptr || id->empty() || id->size() > kMaxIdBytes) {
+      members.Fail("path", "not a list of ids");
+      return;
+    }
+    welcome.path.push_back(*id);
+  }
+}
+
 Message ParseWelcome(Members& members) {
   Welcome welcome;
   welcome.version = members.Version("v");
@@ -476,6 +491,7 @@ Message ParseWelcome(Members& members) {
       members.Unsigned("heartbeat_ms", welcome.heartbeat_ms, 1, kMaxHeartbeatMs));
   welcome.window = members.Unsigned("window", 0);
   ParsePast(members, welcome);
+  ParsePath(members, welcome);
   return welcome;
 }
 

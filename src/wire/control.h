@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher 
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
+inline constexpr std::size_t kMaxPath = 256;  ///< relays in a row
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -103,6 +104,8 @@ struct Welcome {
   std::int64_t now_ns = 0;  ///< the publisher's clock, for "since"
   bool ended = false;
   std::vector<Past> past = {};  ///< oldest first, at most kMaxPast
+  /// Ids of the relays between the publisher and the one that says this, which is the last.
+  std::vector<std::string> path = {};
   std::uint32_t heartbeat_ms = 500;
   std::uint64_t window = 0;  ///< bytes unconfirmed before the producer waits; 0: never waits
   bool operator==(const Welcome&) const = default;

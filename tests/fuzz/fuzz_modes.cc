@@ -177,7 +177,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Input input(data, size);
   CheckingActions actions;
   ModeOptions options;
-  options.from.kind = static_cast<Beginning::Kind>(input.Byte() % 5);
+  options.from.kind = static_cast<Beginning::Kind>(input.Byte() % 6);
   options.from.value = input.Number();
   const std::uint64_t how = input.Byte();
   options.follow = how % 2 == 0;

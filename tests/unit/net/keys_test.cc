@@ -27,9 +27,9 @@ TEST(KeyPair, HasTheTextThatWeRead) {
 }
 
 TEST(Context, EncryptsWithKeysOnly) {
-  EXPECT_FALSE(Context().encrypts());
+  EXPECT_FALSE(Context().listens_encrypted());
   KeyPair pair = MakeKeyPair();
-  EXPECT_TRUE(Context({.secret = std::move(pair.secret)}).encrypts());
+  EXPECT_TRUE(Context({.secret = std::move(pair.secret)}).listens_encrypted());
   EXPECT_THROW(Context({.secret = Secret("no key")}), Error);
 }
 

@@ -1,0 +1,142 @@
+#include "programs/outlet.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "os/process.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kLookEvery =
+    std::chrono::milliseconds(100);  // whether all have read what there is
+
+PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
+                                      std::vector<std::string> path) {
+  PublisherOptions made;
+  made.stream = std::move(stream);
+  made.wait = options.wait;
+  made.retain_bytes = options.retain_bytes;
+  made.stall_limit = options.stall_limit;
+  made.linger = options.linger;
+  made.path = std::move(path);
+  return made;
+}
+
+}  // namespace
+
+Outlet::Outlet(EventLoop& loop, Server& server, const RelayOptions& options, Reporter& reporter,
+               const control::Welcome& session, Position begin, std::vector<std::string> path,
+               OnChange on_change)
+    : loop_(loop),
+      options_(options),
+      reporter_(reporter),
+      stream_(session.stream),
+      on_change_(std::move(on_change)),
+      hold_(loop, reporter) {
+  journal_ = std::make_unique<Journal>(MakeJournalOptions(session));
+  journal_->Skip(begin, 0, "");
+  PublisherEvents& events = *this;
+  publisher_ = std::make_unique<Publisher>(
+      server, *journal_, MakePublisherOptions(options.publish, stream_, std::move(path)),
+      events);
+}
+
+Outlet::~Outlet() {
+  loop_.Cancel(drain_);
+  loop_.Cancel(give_up_);
+  loop_.Cancel(change_);
+}
+
+JournalOptions Outlet::MakeJournalOptions(const control::Welcome& session) {
+  const PubOptions& options = options_.publish;
+  JournalOptions made;
+  made.session = session.session;
+  for (const control::Past& past : session.past) made.past.push_back({past.session, past.end});
+  made.readers = options.journal_group ? Readers::kGroup : Readers::kNobody;
+  made.records = session.records;
+  made.retain_bytes = options.retain_bytes;
+  made.retain_age = options.retain_age;
+  made.wall_clock = WallNow;
+  made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
+  if (auto directory = JournalDirectory::Create(
+          RuntimeDirectories(),
+          stream_ + "-" + Hex(made.session) + "-" + std::to_string(ProcessId()), made.warn,
+          options.journal_group)) {
+    directory_.emplace(std::move(*directory));
+    made.directory = directory_->path();
+  } else {
+    reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
+  }
+  return made;
+}
+
+// ---- the end ----
+
+void Outlet::End(std::uint32_t exit_status) {
+  publisher_->End(exit_status);
+}
+
+void Outlet::Drain() {
+  if (drain_ != 0) return;
+  drain_ = loop_.Every(kLookEvery, [this] { CheckDrained(); });
+  give_up_ = loop_.After(options_.publish.linger, [this] { Leave(); });
+}
+
+void Outlet::CheckDrained() {
+  const auto& members = publisher_->members().all();
+  const bool all = std::ranges::all_of(members, [this](const auto& entry) {
+    return entry.second.role == control::Role::kTop || entry.second.position >= head();
+  });
+  if (all) Leave();
+}
+
+void Outlet::Leave() {
+  loop_.Cancel(std::exchange(drain_, 0));
+  loop_.Cancel(std::exchange(give_up_, 0));
+  if (done_) return;
+  publisher_->Leave();
+  done_ = true;
+  Change();
+}
+
+void Outlet::OnFinished(const std::vector<std::string>& unconfirmed) {
+  ReportUnconfirmed(reporter_, unconfirmed);
+  unconfirmed_ = !unconfirmed.empty();
+  done_ = true;
+  Change();
+}
+
+// Not from within what has changed it: the owner may destroy this.
+void Outlet::Change() {
+  if (change_ != 0) return;
+  change_ = loop_.After(Duration(0), [this] {
+    change_ = 0;
+    on_change_();
+  });
+}
+
+// ---- subscribers ----
+
+void Outlet::OnJoined(const Member& member) {
+  ReportJoined(reporter_, member);
+}
+
+void Outlet::OnLeft(const Member& member, Leaving how) {
+  ReportLeft(reporter_, member, how);
+}
+
+void Outlet::OnReady(std::size_t) {}
+
+void Outlet::OnHold(const Member* waits_for) {
+  hold_.OnHold(waits_for, head());
+  Change();
+}
+
+void Outlet::OnLetGo(const Member& member) {
+  ReportLetGo(reporter_, member, options_.publish.stall_limit);
+}
+
+}  // namespace pipedup

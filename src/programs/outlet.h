@@ -1,0 +1,80 @@
+// Where one session of a stream leaves a relay: its journal, and the publisher of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "journal/directory.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "pipedup/reporter.h"
+#include "programs/publisher_reports.h"
+#include "programs/relay_options.h"
+#include "publish/publisher.h"
+#include "publish/server.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+class Outlet final : private PublisherEvents {
+ public:
+  /// Told that something has changed: held(), done().
+  using OnChange = std::function<void()>;
+
+  /// Keeps and publishes `session` from `begin` on. `path`: PublisherOptions.
+  Outlet(EventLoop& loop, Server& server, const RelayOptions& options, Reporter& reporter,
+         const control::Welcome& session, Position begin, std::vector<std::string> path,
+         OnChange on_change);
+  ~Outlet() override;
+
+  SessionId session() const { return journal_->session(); }
+  const std::string& stream() const { return stream_; }
+  Position head() const { return journal_->head(); }
+  Journal& journal() { return *journal_; }
+
+  /// The stream has ended: everybody is told, and may confirm it within --linger.
+  void End(std::uint32_t exit_status);
+  /// The stream has not ended, but nothing more comes here: whoever lags may read what there
+  /// is, within --linger.
+  void Drain();
+  /// Whoever is still there is not waited for.
+  void Leave();
+
+  /// Nothing more should come for now: a subscriber is too far behind.
+  bool held() const { return hold_.held(); }
+  /// After End or Drain: it is over, and may be destroyed.
+  bool done() const { return done_; }
+  /// Members that did not confirm the end.
+  bool unconfirmed() const { return unconfirmed_; }
+
+ private:
+  void OnJoined(const Member& member) override;
+  void OnLeft(const Member& member, Leaving how) override;
+  void OnReady(std::size_t count) override;
+  void OnHold(const Member* waits_for) override;
+  void OnLetGo(const Member& member) override;
+  void OnFinished(const std::vector<std::string>& unconfirmed) override;
+  JournalOptions MakeJournalOptions(const control::Welcome& session);
+  void CheckDrained();
+  void Change();
+
+  EventLoop& loop_;
+  const RelayOptions& options_;
+  Reporter& reporter_;
+  const std::string stream_;
+  const OnChange on_change_;
+  std::optional<JournalDirectory> directory_;
+  std::unique_ptr<Journal> journal_;
+  HoldReport hold_;
+  EventLoop::TimerId drain_ = 0;
+  EventLoop::TimerId give_up_ = 0;
+  EventLoop::TimerId change_ = 0;
+  bool done_ = false;
+  bool unconfirmed_ = false;
+  std::unique_ptr<Publisher> publisher_;
+};
+
+}  // namespace pipedup

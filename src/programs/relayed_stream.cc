@@ -1,0 +1,223 @@
+#include "programs/relayed_stream.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "os/process.h"
+#include "programs/sub_reports.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
+constexpr std::size_t kNameBytes = 85;  // see sub_receiver.cc
+
+ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::string& relay_id) {
+  ReceiverOptions made;
+  made.endpoint = options.from.front();
+  made.relay_id = relay_id;
+  made.hello.id = RandomHex(8);
+  made.hello.stream = options.stream;
+  made.hello.host = HostName().substr(0, kNameBytes);
+  made.hello.pid = ProcessId();
+  made.hello.name = options.name.empty()
+                        ? "relay " + made.hello.host + ":" + std::to_string(made.hello.pid)
+                        : options.name.substr(0, kNameBytes);
+  made.hello.role = control::Role::kRelay;
+  // What late subscribers may ask for is fetched at once, as far as it will be kept.
+  made.modes.from = {Beginning::Kind::kBehind, options.publish.retain_bytes};
+  made.modes.follow = options.follow;
+  made.modes.dead_after = options.dead_after;
+  return made;
+}
+
+}  // namespace
+
+RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
+                             const RelayOptions& options, Reporter& reporter,
+                             const std::string& relay_id, std::function<void(int)> on_over)
+    : loop_(loop),
+      server_(server),
+      options_(options),
+      reporter_(reporter),
+      relay_id_(relay_id),
+      on_over_(std::move(on_over)),
+      started_(loop.now()),
+      receiver_(context, loop, MakeReceiverOptions(options, relay_id), *this) {
+  tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
+}
+
+RelayedStream::~RelayedStream() {
+  loop_.Cancel(tick_);
+}
+
+// ---- what the receiver tells ----
+
+void RelayedStream::OnBegin(const control::Welcome& session, Position position) {
+  if (outlet_ && outlet_->session() == session.session) {
+    outlet_->journal().Skip(position, 0, "");  // it turned out to be inside a record
+    return;
+  }
+  Open(session, position);
+}
+
+void RelayedStream::Open(const control::Welcome& session, Position begin) {
+  stream_ = session.stream;
+  ended_ = false;
+  std::vector<std::string> path = session.path;
+  path.push_back(relay_id_);
+  outlet_ = std::make_unique<Outlet>(loop_, server_, options_, reporter_, session, begin,
+                                     std::move(path), [this] { OnOutletChange(); });
+  ReportListening(reporter_, "'" + stream_ + "' from " + options_.from.front().data(),
+                  {{"stream", stream_},
+                   {"session", Hex(session.session)},
+                   {"position", begin},
+                   {"from", options_.from.front().data()}},
+                  options_.publish.bind, server_.endpoints(), options_.encrypt);
+}
+
+void RelayedStream::OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) {
+  if (outlet_) outlet_->journal().AppendBlock(header, from, bytes.bytes);
+}
+
+void RelayedStream::OnGap(const Gap& gap) {
+  lost_ = true;
+  ReportGap(reporter_, stream_, gap);
+  if (!outlet_ || outlet_->session() != gap.session) return;
+  outlet_->journal().Skip(gap.to, gap.first_record + gap.records, gap.reason);
+}
+
+/// The session is over: its journal is there until those have read it who still do.
+void RelayedStream::Retire() {
+  if (!outlet_) return;
+  if (!ended_) outlet_->Drain();
+  retired_.push_back(std::move(outlet_));
+}
+
+void RelayedStream::OnSessionChanged(const control::Welcome& now, SessionId old) {
+  const std::string text = "following session " + Hex(now.session) + " of stream '" +
+                           now.stream + "' after " + Hex(old) +
+                           (ended_ ? ", which has ended" : ", which vanished before its end");
+  const Fields fields = {{"stream", now.stream},
+                         {"session", Hex(now.session)},
+                         {"old_session", Hex(old)},
+                         {"old_ended", ended_}};
+  if (ended_) {
+    reporter_.Info("session", text, fields);
+  } else {
+    lost_ = true;
+    reporter_.Warn("session", text + "; what it published last may be missing", fields);
+  }
+  Retire();
+}
+
+void RelayedStream::OnSessionContinues(const control::Welcome& now, SessionId old,
+                                       Position position) {
+  reporter_.Info(
+      "continues",
+      "session " + Hex(old) + " goes on as " + Hex(now.session) + " at position " +
+          std::to_string(position),
+      {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
+  Retire();
+  Open(now, position);
+}
+
+void RelayedStream::OnMode(control::Mode mode) {
+  reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)));
+}
+
+void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) {
+  ended_ = true;
+  reporter_.Debug("end", "end of stream at position " + std::to_string(position),
+                  {{"position", position}, {"status", std::uint64_t{exit_status}}});
+  if (outlet_) outlet_->End(exit_status);
+  if (!options_.follow) status_ = lost_ ? kExitLoss : kExitOk;
+}
+
+// What was received is kept. While a subscriber is waited for nothing more is asked for; nor is
+// the next session begun, while there are some that are about to reach the end of this one.
+void RelayedStream::OnReceived() {
+  if (left_ || !outlet_) return;
+  const bool paused = outlet_->held() || (ended_ && !outlet_->done());
+  receiver_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
+}
+
+void RelayedStream::OnLetGo(const std::string& reason) {
+  reporter_.Warn("let-go", "the publisher no longer waits for this relay: " + reason);
+}
+
+void RelayedStream::OnDamaged(const std::string& what) {
+  reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
+}
+
+void RelayedStream::OnSilence() {
+  reporter_.Debug("silence", "nothing was heard: connecting anew");
+}
+
+void RelayedStream::OnNotAttached(const std::string&) {}
+
+void RelayedStream::OnFail(int exit_status, const std::string& text) {
+  reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
+  Stop(exit_status);
+}
+
+// ---- what happens here ----
+
+void RelayedStream::Tick() {
+  OnReceived();
+  const ModeMachine& machine = receiver_.modes();
+  const Duration silence = loop_.now() - machine.last_heard();
+  const std::string parent = options_.from.front().data();
+  if (silence < kSayWaitingAfter) {
+    if (std::exchange(said_waiting_, false)) {
+      reporter_.Info("connected", "the publisher answers");
+    }
+  } else if (!said_waiting_ && !status_) {
+    said_waiting_ = true;
+    reporter_.Info("waiting",
+                   "waiting for a publisher at " + parent +
+                       (machine.last_heard() > started_ ? ", which has fallen silent" : ""));
+  }
+  if (options_.give_up.count() > 0 && silence > options_.give_up && !status_ && !ended_) {
+    receiver_.modes().GiveUp("the publisher vanished");
+    reporter_.Error(
+        "unreachable",
+        machine.welcomed()
+            ? "the publisher vanished before the end of the stream: not heard for " +
+                  FormatDuration(options_.give_up) + " (--give-up)"
+            : "publisher at " + parent + " not reached for " +
+                  FormatDuration(options_.give_up) + " (--give-up)");
+    Stop(kExitUnreachable);
+  }
+}
+
+/// Nothing more is read; what is kept is still served to those who lag.
+void RelayedStream::Stop(int status) {
+  if (status_) return;
+  status_ = status;
+  if (outlet_ && !ended_) outlet_->Drain();
+  OnOutletChange();
+}
+
+void RelayedStream::OnOutletChange() {
+  OnReceived();
+  std::erase_if(retired_, [](const auto& outlet) { return outlet->done(); });
+  if (!status_ || told_ || !retired_.empty() || (outlet_ && !outlet_->done())) return;
+  told_ = true;
+  if (*status_ == kExitOk && outlet_ && outlet_->unconfirmed()) status_ = kExitLoss;
+  loop_.After(Duration(0), [this] { on_over_(*status_); });
+}
+
+void RelayedStream::Leave() {
+  if (left_) return;
+  left_ = true;
+  for (const auto& outlet : retired_) outlet->Leave();
+  if (outlet_) outlet_->Leave();
+  receiver_.SayGoodbye(outlet_ ? outlet_->head() : 0, ended_);
+  receiver_.Close();
+}
+
+}  // namespace pipedup

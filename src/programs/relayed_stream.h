@@ -1,0 +1,77 @@
+// One stream that a relay passes on: network → journal → network.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/loop.h"
+#include "net/socket.h"
+#include "pipedup/reporter.h"
+#include "programs/outlet.h"
+#include "programs/relay_options.h"
+#include "publish/server.h"
+#include "subscribe/receiver.h"
+
+namespace pipedup {
+
+/// Each session that the stream has is kept and published under its own id, with the positions
+/// it has at its publisher. Runs in the loop.
+class RelayedStream final : private ReceiverEvents {
+ public:
+  /// `relay_id` is that of the process. `on_over` is told once, from the loop, when there is
+  /// nothing more to be passed on: the exit status.
+  RelayedStream(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
+                Reporter& reporter, const std::string& relay_id,
+                std::function<void(int)> on_over);
+  ~RelayedStream() override;
+
+  /// Tells parent and subscribers that this relay leaves; the stream has not ended.
+  void Leave();
+
+ private:
+  void OnBegin(const control::Welcome& session, Position position) override;
+  void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) override;
+  void OnGap(const Gap& gap) override;
+  void OnSessionChanged(const control::Welcome& now, SessionId old) override;
+  void OnSessionContinues(const control::Welcome& now, SessionId old,
+                          Position position) override;
+  void OnMode(control::Mode mode) override;
+  void OnEndOfStream(Position position, std::uint32_t exit_status) override;
+  void OnReceived() override;
+  void OnLetGo(const std::string& reason) override;
+  void OnDamaged(const std::string& what) override;
+  void OnSilence() override;
+  void OnNotAttached(const std::string& why) override;
+  void OnFail(int exit_status, const std::string& text) override;
+
+  void Open(const control::Welcome& session, Position begin);
+  void Retire();
+  void OnOutletChange();
+  void Tick();
+  void Stop(int status);
+
+  EventLoop& loop_;
+  Server& server_;
+  const RelayOptions& options_;
+  Reporter& reporter_;
+  const std::string relay_id_;
+  const std::function<void(int)> on_over_;
+  std::unique_ptr<Outlet> outlet_;                // of the session that is read
+  std::vector<std::unique_ptr<Outlet>> retired_;  // of those before it
+  std::string stream_;
+  TimePoint started_;
+  EventLoop::TimerId tick_ = 0;
+  bool said_waiting_ = false;
+  bool ended_ = false;  // the session
+  bool lost_ = false;
+  bool left_ = false;          // the parent
+  std::optional<int> status_;  // it is over when all have read what there is
+  bool told_ = false;
+  Receiver receiver_;
+};
+
+}  // namespace pipedup
