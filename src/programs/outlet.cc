@@ -14,7 +14,7 @@ constexpr auto kLookEvery =
     std::chrono::milliseconds(100);  // whether all have read what there is
 
 PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
-                                      std::vector<std::string> path) {
+                                      std::vector<std::string> path, OlderBlocks& older) {
   PublisherOptions made;
   made.stream = std::move(stream);
   made.wait = options.wait;
@@ -22,25 +22,37 @@ PublisherOptions MakePublisherOptions(const PubOptions& options, std::string str
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
   made.path = std::move(path);
+  made.older = &older;
   return made;
+}
+
+/// As somebody whom nobody waits for.
+control::Hello OlderHello(control::Hello hello, const std::string& stream) {
+  hello.id = RandomHex(8);
+  hello.stream = stream;
+  hello.role = control::Role::kTap;
+  return hello;
 }
 
 }  // namespace
 
-Outlet::Outlet(EventLoop& loop, Server& server, const RelayOptions& options, Reporter& reporter,
-               const control::Welcome& session, Position begin, std::vector<std::string> path,
-               OnChange on_change)
+Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
+               Reporter& reporter, const control::Welcome& session, Position begin,
+               control::Hello hello, std::vector<std::string> path, OnChange on_change)
     : loop_(loop),
       options_(options),
       reporter_(reporter),
       stream_(session.stream),
       on_change_(std::move(on_change)),
-      hold_(loop, reporter) {
+      hold_(loop, reporter),
+      older_tail_(session.tail),
+      older_(context, loop, options.from, OlderHello(std::move(hello), stream_),
+             session.session, options.dead_after, *this) {
   journal_ = std::make_unique<Journal>(MakeJournalOptions(session));
   journal_->Skip(begin, 0, "");
   PublisherEvents& events = *this;
   publisher_ = std::make_unique<Publisher>(
-      server, *journal_, MakePublisherOptions(options.publish, stream_, std::move(path)),
+      server, *journal_, MakePublisherOptions(options.publish, stream_, std::move(path), *this),
       events);
 }
 
@@ -81,6 +93,7 @@ void Outlet::End(std::uint32_t exit_status) {
 
 void Outlet::Drain() {
   if (drain_ != 0) return;
+  publisher_->ForgetOlder();
   drain_ = loop_.Every(kLookEvery, [this] { CheckDrained(); });
   give_up_ = loop_.After(options_.publish.linger, [this] { Leave(); });
 }
@@ -116,6 +129,17 @@ void Outlet::Change() {
     change_ = 0;
     on_change_();
   });
+}
+
+// ---- what is older ----
+
+void Outlet::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
+                          SharedBytes payload) {
+  publisher_->OnOlderBlock(ticket, {header, std::move(payload)});
+}
+
+void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
+  publisher_->OnOlderDone(ticket, done);
 }
 
 // ---- subscribers ----

@@ -15,19 +15,21 @@
 #include "programs/relay_options.h"
 #include "publish/publisher.h"
 #include "publish/server.h"
+#include "subscribe/range_reader.h"
 #include "wire/control.h"
 
 namespace pipedup {
 
-class Outlet final : private PublisherEvents {
+class Outlet final : private PublisherEvents, private OlderBlocks, private RangeReaderEvents {
  public:
   /// Told that something has changed: held(), done().
   using OnChange = std::function<void()>;
 
-  /// Keeps and publishes `session` from `begin` on. `path`: PublisherOptions.
-  Outlet(EventLoop& loop, Server& server, const RelayOptions& options, Reporter& reporter,
-         const control::Welcome& session, Position begin, std::vector<std::string> path,
-         OnChange on_change);
+  /// Keeps and publishes `session` from `begin` on. `hello` is what this relay says to its
+  /// parents when it asks for what is older; `path`: PublisherOptions.
+  Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
+         Reporter& reporter, const control::Welcome& session, Position begin,
+         control::Hello hello, std::vector<std::string> path, OnChange on_change);
   ~Outlet() override;
 
   SessionId session() const { return journal_->session(); }
@@ -43,6 +45,8 @@ class Outlet final : private PublisherEvents {
   /// Whoever is still there is not waited for.
   void Leave();
 
+  /// What the parents keep begins there, or behind it by now.
+  void SetOlderTail(Position tail) { older_tail_ = tail; }
   /// Nothing more should come for now: a subscriber is too far behind.
   bool held() const { return hold_.held(); }
   /// After End or Drain: it is over, and may be destroyed.
@@ -57,6 +61,14 @@ class Outlet final : private PublisherEvents {
   void OnHold(const Member* waits_for) override;
   void OnLetGo(const Member& member) override;
   void OnFinished(const std::vector<std::string>& unconfirmed) override;
+  Position older_tail() const override { return older_tail_; }
+  bool AskOlder(std::uint64_t ticket, const control::ReadFrom& from,
+                std::uint64_t max) override {
+    return older_.Ask(ticket, from, max);
+  }
+  void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
+                    SharedBytes payload) override;
+  void OnRangeDone(std::uint64_t ticket, const control::Done* done) override;
   JournalOptions MakeJournalOptions(const control::Welcome& session);
   void CheckDrained();
   void Change();
@@ -69,6 +81,8 @@ class Outlet final : private PublisherEvents {
   std::optional<JournalDirectory> directory_;
   std::unique_ptr<Journal> journal_;
   HoldReport hold_;
+  Position older_tail_;
+  RangeReader older_;
   EventLoop::TimerId drain_ = 0;
   EventLoop::TimerId give_up_ = 0;
   EventLoop::TimerId change_ = 0;

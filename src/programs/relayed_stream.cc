@@ -46,7 +46,9 @@ RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
       relay_id_(relay_id),
       on_over_(std::move(on_over)),
       started_(loop.now()),
-      receiver_(context, loop, MakeReceiverOptions(options, relay_id), *this) {
+      context_(context),
+      receiver_options_(MakeReceiverOptions(options, relay_id)),
+      receiver_(context, loop, receiver_options_, *this) {
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
 
@@ -69,8 +71,9 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
   ended_ = false;
   std::vector<std::string> path = session.path;
   path.push_back(relay_id_);
-  outlet_ = std::make_unique<Outlet>(loop_, server_, options_, reporter_, session, begin,
-                                     std::move(path), [this] { OnOutletChange(); });
+  outlet_ = std::make_unique<Outlet>(context_, loop_, server_, options_, reporter_, session,
+                                     begin, receiver_options_.hello, std::move(path),
+                                     [this] { OnOutletChange(); });
   ReportListening(reporter_, "'" + stream_ + "' from " + options_.from.front().data(),
                   {{"stream", stream_},
                    {"session", Hex(session.session)},
@@ -141,6 +144,7 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
 // the next session begun, while there are some that are about to reach the end of this one.
 void RelayedStream::OnReceived() {
   if (left_ || !outlet_) return;
+  outlet_->SetOlderTail(receiver_.modes().known_tail());
   const bool paused = outlet_->held() || (ended_ && !outlet_->done());
   receiver_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
 }

@@ -71,6 +71,8 @@ class RelayedStream final : private ReceiverEvents {
   bool left_ = false;          // the parent
   std::optional<int> status_;  // it is over when all have read what there is
   bool told_ = false;
+  Context& context_;
+  const ReceiverOptions receiver_options_;
   Receiver receiver_;
 };
 

@@ -12,9 +12,7 @@ namespace {
 
 constexpr std::size_t kTurnBytes = 1024 * 1024;  // for one member, before the next one's turn
 constexpr std::size_t kCallBytes = 2 * 1024 * 1024;  // for all members, before the loop goes on
-constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
 constexpr auto kRetryUnreadable = std::chrono::milliseconds(100);
-constexpr auto kRetryFull = std::chrono::milliseconds(5);
 constexpr std::string_view kNoTopic = "";
 constexpr auto kDamaged = "missing or damaged in the journal";
 
@@ -31,23 +29,23 @@ void ControlServer::ScheduleServe(Duration delay) {
 // Every member that waits for something, in turns that begin where the last ones ended.
 void ControlServer::Serve() {
   if (control_ == nullptr) return;
-  struct Turn {
+  struct Waiting {
     ServedStream* stream;
     std::string id;  // members may leave while others are served
   };
-  std::vector<Turn> turns;
+  std::vector<Waiting> turns;
   for (ServedStream* stream : streams_) {
     for (const auto& [id, member] : stream->members.all()) {
       if (!member.reads.empty()) turns.push_back({stream, id});
     }
   }
-  const auto first = std::ranges::find_if(turns, [this](const Turn& turn) {
+  const auto first = std::ranges::find_if(turns, [this](const Waiting& turn) {
     return std::tie(turn.stream->name, turn.id) >=
            std::tie(next_turn_.first, next_turn_.second);
   });
   std::ranges::rotate(turns, first);
   std::size_t sent = 0;
-  for (const Turn& turn : turns) {
+  for (const Waiting& turn : turns) {
     if (sent >= kCallBytes) {
       next_turn_ = {turn.stream->name, turn.id};
       ScheduleServe(Duration(0));
@@ -70,9 +68,15 @@ bool ControlServer::ServeMember(ServedStream& stream, Member& member, std::size_
   std::size_t turn = 0;
   while (!member.reads.empty()) {
     PendingRead& pending = member.reads.front();
+    if (IsOlder(stream, pending)) {
+      const Turn outcome = ServeOlder(stream, member, sent);
+      if (outcome == Turn::kGoOn) continue;
+      return outcome != Turn::kUnreachable;
+    }
     if (!pending.started && !Start(stream, member, pending)) continue;
-    if (pending.next < journal.tail()) {
-      if (!FinishGone(stream, member, pending, journal.tail(), "")) return true;
+    if (IsOlder(stream, pending)) continue;
+    if (pending.left > 0 && pending.next < journal.tail()) {
+      if (!FinishGone(stream, member, pending, TailOf(stream), "")) return true;
       continue;
     }
     if (pending.left == 0 || pending.next >= journal.head()) {
@@ -144,6 +148,13 @@ bool ControlServer::Start(ServedStream& stream, Member& member, PendingRead& pen
           static_cast<std::int64_t>(std::min<std::uint64_t>(from.value, INT64_MAX)));
       break;
   }
+  Begin(stream, member, pending, pending.next);
+  return true;
+}
+
+void ControlServer::Begin(ServedStream& stream, Member& member, PendingRead& pending,
+                          Position next) {
+  pending.next = next;
   pending.left = pending.read.max;
   pending.started = true;
   // Until it has said where it stands, it stands where it reads.
@@ -151,7 +162,6 @@ bool ControlServer::Start(ServedStream& stream, Member& member, PendingRead& pen
     member.position = pending.next;
     stream.events.OnStatus(member);
   }
-  return true;
 }
 
 SendStatus ControlServer::SendBlock(const Member& member, const Block& block) {
@@ -187,7 +197,8 @@ bool ControlServer::Finish(const ServedStream& stream, Member& member,
 
 control::Done ControlServer::Stamped(const ServedStream& stream, control::Done done) {
   done.session = stream.journal.session();
-  done.tail = std::max(done.tail, stream.journal.tail());
+  const bool gone = done.outcome == control::Done::Outcome::kGone;
+  done.tail = gone ? std::max(done.tail, TailOf(stream)) : TailOf(stream);
   done.head = stream.journal.head();
   done.ended = stream.broadcaster.ended();
   return done;

@@ -249,7 +249,7 @@ control::Welcome ControlServer::WelcomeTo(const ServedStream& stream,
   control::Welcome welcome;
   welcome.stream = stream.name;
   welcome.session = stream.journal.session();
-  welcome.tail = stream.journal.tail();
+  welcome.tail = TailOf(stream);
   welcome.head = stream.journal.head();
   welcome.records = stream.journal.records_format();
   welcome.journal = stream.directory;

@@ -19,6 +19,7 @@
 #include "os/waker.h"
 #include "publish/broadcaster.h"
 #include "publish/members.h"
+#include "publish/older_blocks.h"
 #include "publish/request_limits.h"
 #include "wire/control.h"
 
@@ -66,6 +67,7 @@ struct ServedStream {
   std::int64_t started_ns = 0;         ///< said there
   std::string directory = {};          ///< of the journal, said there; empty: none
   std::vector<std::string> path = {};  ///< ids of relays, said there
+  OlderBlocks* older = nullptr;        ///< who has what is older; null: nobody
   /// More counters for the answer to `stats`.
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters = {};
   SharedBytes stats = {};  ///< the server's: the last answer to `stats` that was made
@@ -104,6 +106,9 @@ class ControlServer {
   void SendLetGo(const Member& member, const std::string& reason);
   /// Bytes of replays that connections hold.
   std::size_t outstanding_bytes() const { return replays_->bytes(); }
+  /// What `stream.older` answers: blocks, and then how it ended; null: there is no answer.
+  void OnOlderBlock(ServedStream& stream, std::uint64_t ticket, Block block);
+  void OnOlderDone(ServedStream& stream, std::uint64_t ticket, const control::Done* done);
   /// Of all streams.
   std::size_t members() const;
   const ControlServerCounters& counters() const { return counters_; }
@@ -136,6 +141,14 @@ class ControlServer {
   void Serve();
   bool ServeMember(ServedStream& stream, Member& member, std::size_t* sent);
   bool Start(ServedStream& stream, Member& member, PendingRead& pending);
+  static void Begin(ServedStream& stream, Member& member, PendingRead& pending, Position next);
+  enum class Turn : std::uint8_t { kGoOn, kOver, kUnreachable };
+  static Position TailOf(const ServedStream& stream);
+  static bool IsOlder(const ServedStream& stream, const PendingRead& pending);
+  Turn ServeOlder(ServedStream& stream, Member& member, std::size_t* sent);
+  Turn AskOlder(ServedStream& stream, const Member& member, PendingRead& pending);
+  Turn FinishOlder(ServedStream& stream, Member& member, PendingRead& pending);
+  PendingRead* FindOlder(ServedStream& stream, std::uint64_t ticket);
   SendStatus SendBlock(const Member& member, const Block& block);
   SendStatus Reply(const std::string& route, const control::Message& message);
   SendStatus SendAnswer(const std::string& route, SharedBytes text);
@@ -145,6 +158,9 @@ class ControlServer {
   static control::Done Stamped(const ServedStream& stream, control::Done done);
   void ScheduleServe(Duration delay);
   void RemoveMember(ServedStream& stream, const std::string& id, Leaving how);
+
+  static constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
+  static constexpr auto kRetryFull = std::chrono::milliseconds(5);
 
   EventLoop& loop_;
   const ControlServerOptions options_;
@@ -158,6 +174,8 @@ class ControlServer {
   std::pair<std::string, std::string> next_turn_;  // stream and id, served first next time
   std::vector<Message> frames_;
   RequestLimits limits_;
+  std::map<std::uint64_t, std::string> older_;  // tickets, and the members that they are for
+  std::uint64_t last_ticket_ = 0;
   /// Answers that connections hold; of those that hold none, most are not here.
   std::unordered_map<std::string, std::shared_ptr<Outstanding>> answers_;
   TokenBucket stats_made_;

@@ -5,15 +5,23 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "journal/journal.h"
 #include "net/socket.h"
 #include "pipedup/types.h"
 #include "wire/control.h"
 
 namespace pipedup {
+
+/// What came of asking a relay's parent.
+struct OlderEnd {
+  std::optional<control::Done> done;  ///< nothing: it did not answer
+  bool any = false;                   ///< blocks came before it
+};
 
 /// A range that was asked for and is being sent.
 struct PendingRead {
@@ -21,6 +29,12 @@ struct PendingRead {
   bool started = false;  ///< `next` and `left` are known
   Position next = 0;
   std::uint64_t left = 0;
+  // Of what is older than the journal, while a relay's parent is asked for it:
+  std::uint64_t ticket = 0;                ///< of the question; 0: none is under way
+  std::deque<Block> older = {};            ///< came, and was not sent yet
+  bool any = false;                        ///< some has come
+  std::optional<OlderEnd> older_end = {};  ///< behind `older`
+  int failures = 0;                        ///< questions that nobody has answered
 };
 
 struct Member {

@@ -36,6 +36,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
               *this,           Window(options_),
               WallNow(),       journal.attachable() ? journal.directory() : ""} {
   served_.path = options_.path;
+  served_.older = options_.older;
   served_.extra_counters = [this](auto* counters) { AddCounters(counters); };
   journal_.OnBlock([this](const Block& block) { OnBlock(block); });
   heartbeat_ = loop_.Every(kHeartbeat, [this] { Heartbeat(); });
@@ -131,6 +132,16 @@ void Publisher::ApplyPolicy() {
     waits_for_id_ = id;
     events_.OnHold(decision.waits_for);
   }
+}
+
+// ---- what is older ----
+
+void Publisher::OnOlderBlock(std::uint64_t ticket, Block block) {
+  server_.control().OnOlderBlock(served_, ticket, std::move(block));
+}
+
+void Publisher::OnOlderDone(std::uint64_t ticket, const control::Done* done) {
+  server_.control().OnOlderDone(served_, ticket, done);
 }
 
 // ---- the end ----

@@ -24,7 +24,9 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
-  std::vector<std::string> path = {};  ///< ids of the relays that it came through, this included
+  OlderBlocks* older = nullptr;  ///< who has what is older than the journal; null: nobody
+  std::vector<std::string> path =
+      {};  ///< ids of the relays that it came through, this included
 };
 
 /// What a publisher tells its owner. Called from the loop; the publisher must outlive the call.
@@ -56,6 +58,12 @@ class Publisher final : private ControlServerEvents {
   void FinishNow();
   /// Leaves without an end: the stream goes on in another process.
   void Leave();
+
+  /// Nobody has what is older, from now on.
+  void ForgetOlder() { served_.older = nullptr; }
+  /// What the one in the options answers: see ControlServer.
+  void OnOlderBlock(std::uint64_t ticket, Block block);
+  void OnOlderDone(std::uint64_t ticket, const control::Done* done);
 
   const Members& members() const { return members_; }
   std::size_t ready() const;

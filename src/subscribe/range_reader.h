@@ -1,0 +1,80 @@
+// Ranges of one session, asked of a publisher beside the live stream: what a relay lacks.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/endpoint.h"
+#include "base/units.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "wire/block_header.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+/// What comes of a question, from the loop.
+class RangeReaderEvents {
+ public:
+  virtual ~RangeReaderEvents() = default;
+  /// A block that passed its checksum. Those of one question come in the order of positions.
+  virtual void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
+                            SharedBytes payload) = 0;
+  /// The end of an answer; null: there is none, or nothing more of it.
+  virtual void OnRangeDone(std::uint64_t ticket, const control::Done* done) = 0;
+};
+
+/// Connects when it is asked, as a tap, and leaves when it was not asked for a while. Whoever
+/// does not answer within `patience` is left, and the next of `endpoints` is asked next time.
+class RangeReader {
+ public:
+  RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint> endpoints,
+              control::Hello hello, SessionId session, Duration patience,
+              RangeReaderEvents& events);
+  ~RangeReader();
+  RangeReader(const RangeReader&) = delete;
+  RangeReader& operator=(const RangeReader&) = delete;
+
+  /// Asks for at most `max` bytes, at most control::kMaxReadBytes. False: as many questions as
+  /// a publisher takes are under way.
+  bool Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max);
+
+ private:
+  struct Question {
+    std::uint64_t ticket = 0;
+    control::Read read;
+  };
+  void Connect();
+  void Close();
+  void Receive();
+  void OnBlock();
+  void OnMessage(const control::Message& message);
+  void Send(const control::Message& message);
+  void Fail();
+  void Tick();
+
+  Context& context_;
+  EventLoop& loop_;
+  const std::vector<Endpoint> endpoints_;
+  control::Hello hello_;
+  const SessionId session_;
+  const Duration patience_;
+  RangeReaderEvents& events_;
+  std::optional<Socket> control_;
+  EventLoop::WatchId watch_ = 0;
+  EventLoop::TimerId tick_;
+  std::size_t next_endpoint_ = 0;
+  bool ipv6_ = false;  // alternates for names, which may be of either family
+  bool welcome_ = false;
+  bool failed_ = false;
+  std::uint64_t last_request_ = 0;
+  std::deque<Question> questions_;  // not answered yet, oldest first
+  std::vector<Message> frames_;
+  TimePoint heard_{};  // or asked
+};
+
+}  // namespace pipedup
