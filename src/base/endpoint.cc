@@ -82,6 +82,11 @@ std::string Endpoint::control() const {
   return other.data();
 }
 
+bool Endpoint::IsName() const {
+  return kind == Kind::kTcp && !IsIpv6() &&
+         host.find_first_not_of("0123456789.") != std::string::npos;
+}
+
 bool Endpoint::IsLocal() const {
   if (kind == Kind::kIpc) return true;
   if (host == "localhost" || host == "::1") return true;

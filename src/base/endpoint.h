@@ -24,6 +24,9 @@ struct Endpoint {
 
   /// Reachable from this machine only: loopback or ipc.
   bool IsLocal() const;
+  /// Its addresses have to be looked up, and may be of either family.
+  bool IsName() const;
+  bool IsIpv6() const { return host.find(':') != std::string::npos; }
   bool operator==(const Endpoint&) const = default;
 };
 

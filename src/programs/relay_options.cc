@@ -1,5 +1,6 @@
 #include "programs/relay_options.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "pipedup/subscriber.h"
@@ -24,6 +25,13 @@ std::string AddParent(std::string_view text, RelayOptions* to) {
   return "";
 }
 
+std::string CheckPattern(std::string_view text) {
+  std::string name(text);
+  std::ranges::replace_if(
+      name, [](char c) { return c == '*' || c == '?'; }, 'x');
+  return cli::CheckStreamName(name).empty() ? "" : cli::CheckStreamName(text);
+}
+
 std::vector<Option> SourceOptions(RelayOptions* to) {
   return {
       {.name = "from",
@@ -36,9 +44,11 @@ std::vector<Option> SourceOptions(RelayOptions* to) {
       {.name = "stream",
        .letter = 's',
        .value = "NAME",
-       .summary = "Name of the stream.",
-       .target = cli::Text(&to->stream, cli::CheckStreamName),
-       .shown_default = "the one there is"},
+       .summary = "Name of the stream, or a pattern of names.",
+       .details = "With * and ?: all streams that match are passed on under their names, also "
+                  "those that come later.",
+       .target = cli::Text(&to->streams, CheckPattern),
+       .shown_default = "all there are"},
       {.name = "follow",
        .letter = 'F',
        .summary = "Stay through the end of a session and publisher restarts, like tail -F.",

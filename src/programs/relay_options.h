@@ -13,8 +13,8 @@
 namespace pipedup {
 
 struct RelayOptions {
-  std::vector<Endpoint> from;         ///< never empty once parsed
-  std::optional<std::string> stream;  ///< none: the one there is
+  std::vector<Endpoint> from;  ///< never empty once parsed
+  std::string streams = "*";   ///< a name, or a pattern of names
   bool follow = false;
   std::string name;                                             ///< "": host and process id
   std::chrono::nanoseconds give_up = std::chrono::seconds(30);  ///< 0: never

@@ -1,14 +1,20 @@
 #include "programs/relay_run.h"
 
+#include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "os/process.h"
 #include "programs/key_files.h"
 
 namespace pipedup {
 namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(100);
+constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 ServerOptions MakeServerOptions(const RelayOptions& options, Connections& connections) {
   ServerOptions made;
@@ -18,6 +24,14 @@ ServerOptions MakeServerOptions(const RelayOptions& options, Connections& connec
   made.allowed = LoadAllowList(options.publish.allow_keys);
   made.streams_may_come = true;
   return made;
+}
+
+std::string Listed(const std::vector<Endpoint>& endpoints) {
+  std::string text;
+  for (const Endpoint& endpoint : endpoints) {
+    text += (text.empty() ? "" : ", ") + endpoint.data();
+  }
+  return text;
 }
 
 }  // namespace
@@ -30,21 +44,83 @@ RelayRun::RelayRun(const RelayOptions& options, Reporter& reporter, Connections&
           LoadRelayKeys(options.server_key, options.publish.curve_secret, options.encrypt)),
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
-      stream_(context_, loop_, server_, options, reporter, RandomHex(8), [this](int status) {
-        status_ = status;
-        loop_.Stop();
-      }) {
+      id_(RandomHex(8)),
+      started_(loop_.now()) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (!options_.publish.allow_keys.empty() && !signals_.Takes(SIGHUP)) {
     reporter_.Warn("keys",
                    "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
   }
+  if (options_.streams.find_first_of("*?") == std::string::npos) {
+    Add(options_.streams);
+  } else {
+    FindStreams();
+  }
 }
 
 int RelayRun::Run() {
   loop_.Run();
-  stream_.Leave();
+  for (auto& [name, entry] : streams_) {
+    entry.stream->Leave();
+  }
   return status_;
+}
+
+// ---- streams ----
+
+void RelayRun::FindStreams() {
+  for (const Endpoint& parent : options_.from) {
+    finders_.push_back(std::make_unique<StreamFinder>(
+        context_, loop_, parent, options_.dead_after, [this](const control::Listed& listed) {
+          if (MatchesGlob(options_.streams, listed.stream)) Add(listed.stream);
+        }));
+  }
+  look_ = loop_.Every(kLookEvery, [this] { LookForFirst(); });
+}
+
+void RelayRun::Add(const std::string& name) {
+  if (streams_.contains(name)) return;
+  loop_.Cancel(std::exchange(look_, 0));
+  streams_[name].stream =
+      std::make_unique<RelayedStream>(context_, loop_, server_, options_, reporter_, name, id_,
+                                      [this, name](int status) { OnOver(name, status); });
+}
+
+// As long as there is no stream: what is waited for, and for how long.
+void RelayRun::LookForFirst() {
+  TimePoint heard = started_;
+  for (const auto& finder : finders_) heard = std::max(heard, finder->last_heard());
+  const bool answered = heard > started_;
+  const std::string what =
+      answered ? "waiting for a stream" +
+                     (options_.streams == "*" ? "" : " like '" + options_.streams + "'") +
+                     " at " + Listed(options_.from)
+               : "waiting for a publisher at " + Listed(options_.from);
+  const Duration waited = loop_.now() - started_;
+  if (waited >= kSayWaitingAfter && !std::exchange(said_waiting_, true)) {
+    reporter_.Info("waiting", what);
+  }
+  if (options_.give_up.count() == 0 || waited <= options_.give_up) return;
+  reporter_.Error("unreachable",
+                  what + ": in vain for " + FormatDuration(options_.give_up) + " (--give-up)");
+  status_ = kExitUnreachable;
+  loop_.Stop();
+}
+
+void RelayRun::OnOver(const std::string& name, int status) {
+  Entry& entry = streams_.at(name);
+  entry.stream->Leave();  // it is what calls this, and destroyed at the end
+  entry.status = status;
+  for (const auto& [other, its] : streams_) {
+    if (!its.status) return;
+  }
+  // A loss is the least of what can have gone wrong.
+  for (const auto& [other, its] : streams_) {
+    if (*its.status != kExitOk && (status_ == kExitOk || status_ == kExitLoss)) {
+      status_ = *its.status;
+    }
+  }
+  loop_.Stop();
 }
 
 void RelayRun::OnSignals() {

@@ -1,8 +1,11 @@
-// pipedup-relay, wired: network → journal → network.
+// pipedup-relay, wired: network → journal → network, for each stream.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/loop.h"
 #include "net/socket.h"
@@ -13,6 +16,7 @@
 #include "programs/relay_options.h"
 #include "programs/relayed_stream.h"
 #include "publish/server.h"
+#include "subscribe/stream_finder.h"
 
 namespace pipedup {
 
@@ -22,10 +26,18 @@ class RelayRun {
   /// Binds. Throws Error.
   RelayRun(const RelayOptions& options, Reporter& reporter, Connections& connections);
 
-  /// Passes the stream on until it is over. The exit status.
+  /// Passes everything on until it is over. The exit status.
   int Run();
 
  private:
+  struct Entry {
+    std::unique_ptr<RelayedStream> stream;
+    std::optional<int> status;  // it is over
+  };
+  void FindStreams();
+  void Add(const std::string& name);
+  void OnOver(const std::string& name, int status);
+  void LookForFirst();
   void OnSignals();
 
   const RelayOptions& options_;
@@ -35,8 +47,13 @@ class RelayRun {
   EventLoop loop_;
   ServerReports server_reports_;
   Server server_;
+  const std::string id_;
+  std::vector<std::unique_ptr<StreamFinder>> finders_;  // one per parent
+  std::map<std::string, Entry> streams_;
+  TimePoint started_;
+  EventLoop::TimerId look_ = 0;  // until there is a stream
+  bool said_waiting_ = false;
   int status_ = 0;
-  RelayedStream stream_;
 };
 
 }  // namespace pipedup

@@ -15,12 +15,13 @@ constexpr auto kTickEvery = std::chrono::milliseconds(50);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 constexpr std::size_t kNameBytes = 85;  // see sub_receiver.cc
 
-ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::string& relay_id) {
+ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::string& stream,
+                                    const std::string& relay_id) {
   ReceiverOptions made;
   made.endpoint = options.from.front();
   made.relay_id = relay_id;
   made.hello.id = RandomHex(8);
-  made.hello.stream = options.stream;
+  made.hello.stream = stream;
   made.hello.host = HostName().substr(0, kNameBytes);
   made.hello.pid = ProcessId();
   made.hello.name = options.name.empty()
@@ -38,16 +39,18 @@ ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::stri
 
 RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
                              const RelayOptions& options, Reporter& reporter,
-                             const std::string& relay_id, std::function<void(int)> on_over)
+                             const std::string& stream, const std::string& relay_id,
+                             std::function<void(int)> on_over)
     : loop_(loop),
       server_(server),
       options_(options),
       reporter_(reporter),
       relay_id_(relay_id),
       on_over_(std::move(on_over)),
+      stream_(stream),
       started_(loop.now()),
       context_(context),
-      receiver_options_(MakeReceiverOptions(options, relay_id)),
+      receiver_options_(MakeReceiverOptions(options, stream, relay_id)),
       receiver_(context, loop, receiver_options_, *this) {
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
@@ -67,7 +70,6 @@ void RelayedStream::OnBegin(const control::Welcome& session, Position position) 
 }
 
 void RelayedStream::Open(const control::Welcome& session, Position begin) {
-  stream_ = session.stream;
   ended_ = false;
   std::vector<std::string> path = session.path;
   path.push_back(relay_id_);

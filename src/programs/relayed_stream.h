@@ -25,7 +25,7 @@ class RelayedStream final : private ReceiverEvents {
   /// `relay_id` is that of the process. `on_over` is told once, from the loop, when there is
   /// nothing more to be passed on: the exit status.
   RelayedStream(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-                Reporter& reporter, const std::string& relay_id,
+                Reporter& reporter, const std::string& stream, const std::string& relay_id,
                 std::function<void(int)> on_over);
   ~RelayedStream() override;
 

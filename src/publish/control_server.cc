@@ -124,6 +124,7 @@ void ControlServer::Receive() {
                    [&](const control::Read& read) { OnRead(route, read); },
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
+                   [&](const control::ListRequest& list) { OnList(route, list); },
                    [&](const control::Bye&) {
                      if (const Found leaves = Find(route); leaves.member != nullptr) {
                        RemoveMember(*leaves.stream, std::string(leaves.member->id),
@@ -324,6 +325,23 @@ void ControlServer::OnStats(const std::string& route) {
     return;
   }
   SendAnswer(route, stream.stats);
+}
+
+void ControlServer::OnList(const std::string& route, const control::ListRequest& request) {
+  control::Streams answer;
+  for (const ServedStream* stream : streams_) {
+    // Of two sessions of one stream, the first one here is the newer.
+    const std::string& last =
+        answer.streams.empty() ? request.after : answer.streams.back().stream;
+    if (stream->name <= last) continue;
+    if (answer.streams.size() == control::kMaxListed) {
+      answer.more = true;
+      break;
+    }
+    answer.streams.push_back(
+        {stream->name, stream->journal.session(), stream->broadcaster.ended()});
+  }
+  Reply(route, answer);
 }
 
 SharedBytes ControlServer::StatsText(const ServedStream& stream) const {

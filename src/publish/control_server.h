@@ -136,6 +136,7 @@ class ControlServer {
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnStats(const std::string& route);
+  void OnList(const std::string& route, const control::ListRequest& request);
   SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();

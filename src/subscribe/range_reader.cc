@@ -51,10 +51,11 @@ bool RangeReader::Ask(std::uint64_t ticket, const control::ReadFrom& from, std::
 }
 
 void RangeReader::Connect() {
-  control_.emplace(Socket::Dealer(context_, ipv6_));
+  const Endpoint& endpoint = endpoints_[next_endpoint_];
+  control_.emplace(Socket::Dealer(context_, endpoint.IsIpv6() || (endpoint.IsName() && ipv6_)));
   watch_ = loop_.OnMessage(*control_, [this] { Receive(); });
   welcome_ = false;
-  control_->Connect(endpoints_[next_endpoint_].control());
+  control_->Connect(endpoint.control());
   Send(hello_);
 }
 

@@ -121,6 +121,12 @@ ordered_json ToJson(const StatsRequest&) {
   return ordered_json::object({{"op", "stats"}});
 }
 
+ordered_json ToJson(const ListRequest& request) {
+  ordered_json object = ordered_json::object({{"op", "list"}});
+  if (!request.after.empty()) object["after"] = request.after;
+  return object;
+}
+
 ordered_json ToJson(const Bye&) {
   return ordered_json::object({{"op", "bye"}});
 }
@@ -152,6 +158,19 @@ ordered_json ToJson(const Welcome& welcome) {
                                               {"window", welcome.window}});
   if (!welcome.past.empty()) object["past"] = ToJson(welcome.past);
   if (!welcome.path.empty()) object["path"] = welcome.path;
+  return object;
+}
+
+ordered_json ToJson(const Streams& streams) {
+  ordered_json list = ordered_json::array();
+  for (const Listed& listed : streams.streams) {
+    ordered_json object = ordered_json::object(
+        {{"stream", listed.stream}, {"session", SessionText(listed.session)}});
+    if (listed.ended) object["ended"] = true;
+    list.push_back(std::move(object));
+  }
+  ordered_json object = ordered_json::object({{"op", "streams"}, {"streams", std::move(list)}});
+  if (streams.more) object["more"] = true;
   return object;
 }
 
@@ -579,21 +598,47 @@ Message ParseStats(Members& members) {
   return stats;
 }
 
+Message ParseList(Members& members) {
+  ListRequest request;
+  if (members.Find("after") != nullptr) request.after = members.StreamName("after");
+  return request;
+}
+
+Message ParseStreams(Members& members) {
+  Streams streams;
+  streams.more = members.Flag("more", false);
+  const json* const list = members.Find("streams", &json::is_array, false, "not a list");
+  if (list == nullptr) return streams;
+  if (list->size() > kMaxListed) members.Fail("streams", "too long");
+  for (const json& item : *list) {
+    if (!item.is_object()) {
+      members.Fail("streams", "not a list of objects");
+      break;
+    }
+    Members inner(item);
+    streams.streams.push_back(
+        {inner.StreamName("stream"), inner.Session("session"), inner.Flag("ended", false)});
+    if (!inner.failure().empty()) members.Fail("streams", inner.failure());
+  }
+  return streams;
+}
+
 struct Op {
   std::string_view name;
   Message (*parse)(Members&);
 };
 
-constexpr std::array kOps = {Op{"hello", ParseHello},     Op{"read", ParseRead},
-                             Op{"status", ParseStatus},   Op{"stats", ParseStats},
-                             Op{"bye", ParseBye},         Op{"welcome", ParseWelcome},
-                             Op{"refused", ParseRefused}, Op{"done", ParseDone},
-                             Op{"let-go", ParseLetGo},    Op{"error", ParseError}};
+constexpr std::array kOps = {
+    Op{"hello", ParseHello},     Op{"read", ParseRead}, Op{"status", ParseStatus},
+    Op{"stats", ParseStats},     Op{"bye", ParseBye},   Op{"welcome", ParseWelcome},
+    Op{"refused", ParseRefused}, Op{"done", ParseDone}, Op{"let-go", ParseLetGo},
+    Op{"error", ParseError},     Op{"list", ParseList}, Op{"streams", ParseStreams}};
 
 bool IsRequest(const Message& message) {
   return std::holds_alternative<Hello>(message) || std::holds_alternative<Read>(message) ||
          std::holds_alternative<Status>(message) ||
-         std::holds_alternative<StatsRequest>(message) || std::holds_alternative<Bye>(message);
+         std::holds_alternative<StatsRequest>(message) ||
+         std::holds_alternative<ListRequest>(message) || std::holds_alternative<Bye>(message);
 }
 
 ParseFailure Malformed(std::string reason) {

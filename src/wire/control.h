@@ -21,7 +21,8 @@ inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher 
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
-inline constexpr std::size_t kMaxPath = 256;  ///< relays in a row
+inline constexpr std::size_t kMaxPath = 256;    ///< relays in a row
+inline constexpr std::size_t kMaxListed = 256;  ///< streams in one answer
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -82,6 +83,12 @@ struct Status {
 
 struct StatsRequest {
   bool operator==(const StatsRequest&) const = default;
+};
+
+/// Asks which streams there are. Answered by `Streams`.
+struct ListRequest {
+  std::string after = {};  ///< names behind this one; empty: from the first on
+  bool operator==(const ListRequest&) const = default;
 };
 
 struct Bye {
@@ -148,6 +155,19 @@ struct Error {
   bool operator==(const Error&) const = default;
 };
 
+struct Listed {
+  std::string stream;
+  SessionId session = 0;
+  bool ended = false;
+  bool operator==(const Listed&) const = default;
+};
+
+struct Streams {
+  std::vector<Listed> streams = {};  ///< in the order of their names, at most kMaxListed
+  bool more = false;                 ///< there are others behind the last one
+  bool operator==(const Streams&) const = default;
+};
+
 struct SubscriberRow {
   std::string id, name, host, address;
   std::string key;  ///< name of the key that it was let in with; empty without keys
@@ -172,8 +192,8 @@ struct Stats {
   bool operator==(const Stats&) const = default;
 };
 
-using Message = std::variant<Hello, Read, Status, StatsRequest, Bye, Welcome, Refused, Done,
-                             LetGo, Error, Stats>;
+using Message = std::variant<Hello, Read, Status, StatsRequest, ListRequest, Bye, Welcome,
+                             Refused, Done, LetGo, Error, Stats, Streams>;
 
 /// The JSON of `message`. Text that is not UTF-8 is sent with U+FFFD in place of the bad bytes.
 std::string Encode(const Message& message);

@@ -84,5 +84,15 @@ TEST(Endpoint, IsReadAgainFromWhatItPrints) {
   }
 }
 
+TEST(Endpoint, ANameIsNoAddress) {
+  std::string why;
+  EXPECT_TRUE(ParseEndpoint("localhost", &why)->IsName());
+  EXPECT_TRUE(ParseEndpoint("web1.example.org:7000", &why)->IsName());
+  EXPECT_FALSE(ParseEndpoint("10.0.0.7:7000", &why)->IsName());
+  EXPECT_FALSE(ParseEndpoint("[::1]:7000", &why)->IsName());
+  EXPECT_FALSE(ParseEndpoint("ipc:///run/x", &why)->IsName());
+  EXPECT_TRUE(ParseEndpoint("[::1]:7000", &why)->IsIpv6());
+}
+
 }  // namespace
 }  // namespace pipedup

@@ -121,6 +121,7 @@ TEST(Control, AWelcomeSurvivesTheRoundTrip) {
   welcome.heartbeat_ms = 20;
   welcome.window = 1 << 20;
   welcome.past = {{1, 0}, {kSession, kBeyondDouble}};
+  welcome.path = {"a1", "b2"};
   for (const auto format : {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
     welcome.records = format;
     ExpectRoundTrip(welcome);
@@ -138,6 +139,10 @@ TEST(Control, ADoneSurvivesTheRoundTrip) {
 TEST(Control, TheShortMessagesSurviveTheRoundTrip) {
   ExpectRoundTrip(StatsRequest{});
   ExpectRoundTrip(Bye{});
+  ExpectRoundTrip(ListRequest{});
+  ExpectRoundTrip(ListRequest{"web1"});
+  ExpectRoundTrip(Streams{});
+  ExpectRoundTrip(Streams{{{"a", kSession, false}, {"b", 1, true}}, true});
   ExpectRoundTrip(Refused{"version", "this is version 1, you speak 2"});
   ExpectRoundTrip(LetGo{"took nothing for 30 s"});
   ExpectRoundTrip(Error{"unknown-member", ""});
@@ -418,6 +423,9 @@ TEST(Control, EachBadMemberIsNamed) {
       {kWelcome, "}", R"(,"heartbeat_ms":3600001})", "heartbeat_ms: out of range"},
       {kWelcome, "}", R"(,"window":-1})", "window: not an unsigned"},
       {kWelcome, "}", R"(,"past":7})", "past: not a list"},
+      {kWelcome, "}", R"(,"path":7})", "path: not a list"},
+      {kWelcome, "}", R"(,"path":[7]})", "path: not a list of ids"},
+      {kWelcome, "}", R"(,"path":[""]})", "path: not a list of ids"},
       {kWelcome, "}", R"(,"past":[7]})", "past: not a list of objects"},
       {kWelcome, "}", R"(,"past":[{"end":7}]})", "past: session: missing"},
       {kDone, R"("ok")", R"("fine")", "outcome: unknown word"},

@@ -243,6 +243,8 @@ std::map<std::string, control::Message> GoldenMessages() {
       {"let_go", LetGo{"took nothing for 30 s"}},
       {"error", Error{"unknown-member", "say hello first"}},
       {"bye", Bye{}},
+      {"list", ListRequest{"web1"}},
+      {"streams", Streams{{{"web2", kSession, false}, {"web3", 0xa5, true}}, true}},
   };
 }
 

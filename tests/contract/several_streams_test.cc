@@ -1,0 +1,193 @@
+// Several streams on one pair of sockets.
+#include <algorithm>
+
+#include "by_hand.h"
+#include "running_publisher.h"
+#include "subscribe/stream_finder.h"
+
+namespace pipedup {
+namespace {
+
+class NoEvents final : public PublisherEvents, public ServerEvents {
+ public:
+  void OnJoined(const Member&) override {}
+  void OnLeft(const Member&, Leaving) override {}
+  void OnReady(std::size_t) override {}
+  void OnHold(const Member*) override {}
+  void OnLetGo(const Member&) override {}
+  void OnFinished(const std::vector<std::string>&) override {}
+  void OnNotAdmitted(const std::string&, const std::string&) override {}
+  void OnRemade(std::uint64_t) override {}
+};
+
+class SeveralStreams : public testing::Test {
+ protected:
+  SeveralStreams() {
+    thread_.Do([this] {
+      ServerOptions options;
+      options.endpoints.emplace_back();
+      options.endpoints.back().host = "127.0.0.1";
+      options.endpoints.back().port = 0;
+      options.streams_may_come = true;
+      ServerEvents& events = events_;
+      server_.emplace(context_, thread_.loop(), std::move(options), events);
+      endpoint_ = server_->endpoints().front();
+    });
+  }
+  ~SeveralStreams() override {
+    thread_.Do([this] {
+      streams_.clear();
+      server_.reset();
+    });
+  }
+  /// Its text is what is published of it.
+  void Add(const std::string& name, SessionId session, const std::string& text) {
+    thread_.Do([&] {
+      JournalOptions options;
+      options.session = session;
+      options.wall_clock = WallNow;
+      options.warn = [](const std::string& warning) { ADD_FAILURE() << warning; };
+      Stream stream;
+      stream.journal = std::make_unique<Journal>(options);
+      PublisherOptions publish;
+      publish.stream = name;
+      PublisherEvents& events = events_;
+      stream.publisher =
+          std::make_unique<Publisher>(*server_, *stream.journal, std::move(publish), events);
+      stream.journal->Append(AsBytes(text));
+      stream.journal->PublishAll();
+      streams_.push_back(std::move(stream));
+    });
+  }
+  control::Welcome JoinStream(ControlByHand& peer, const std::string& name) {
+    control::Hello hello = peer.Hello();
+    hello.stream = name;
+    peer.Send(hello);
+    return peer.Expect<control::Welcome>();
+  }
+  static std::string Read(ControlByHand& peer, SessionId session) {
+    control::Read read = ControlByHand::ReadAt(0, 1000);
+    read.session = session;
+    return peer.Read(read).bytes;
+  }
+
+  struct Stream {
+    std::unique_ptr<Journal> journal;
+    std::unique_ptr<Publisher> publisher;
+  };
+  Context context_;
+  LoopThread thread_;
+  NoEvents events_;
+  std::optional<Server> server_;
+  std::vector<Stream> streams_;
+  Endpoint endpoint_;
+};
+
+TEST_F(SeveralStreams, EachHasItsOwnMembersAndBytes) {
+  Add("b", 2, "bytes of b\n");
+  Add("a", 1, "bytes of a\n");
+  ControlByHand first(endpoint_, "a1");
+  EXPECT_EQ(JoinStream(first, "a").session, 1U);
+  ControlByHand second(endpoint_, "a1");  // the same id, of another stream
+  EXPECT_EQ(JoinStream(second, "b").session, 2U);
+  EXPECT_EQ(Read(first, 1), "bytes of a\n");
+  EXPECT_EQ(Read(second, 2), "bytes of b\n");
+  EXPECT_EQ(Read(first, 2), "") << "of another session than it has joined";
+  thread_.Do([this] {
+    EXPECT_EQ(streams_[0].publisher->members().size(), 1U);
+    EXPECT_EQ(streams_[1].publisher->members().size(), 1U);
+  });
+}
+
+TEST_F(SeveralStreams, OneConnectionIsAMemberOfOneOfThem) {
+  Add("a", 1, "bytes of a\n");
+  Add("b", 2, "bytes of b\n");
+  ControlByHand peer(endpoint_, "a1");
+  (void)JoinStream(peer, "a");
+  (void)JoinStream(peer, "b");
+  EXPECT_EQ(Read(peer, 2), "bytes of b\n");
+  thread_.Do([this] {
+    EXPECT_EQ(streams_[0].publisher->members().size(), 0U);
+    EXPECT_EQ(streams_[1].publisher->members().size(), 1U);
+  });
+}
+
+TEST_F(SeveralStreams, WhoNamesNoneIsToldWhichThereAre) {
+  Add("a", 1, "");
+  Add("b", 2, "");
+  ControlByHand peer(endpoint_, "a1");
+  control::Hello hello = peer.Hello();
+  hello.stream.reset();
+  peer.Send(hello);
+  const auto refused = peer.Expect<control::Refused>();
+  EXPECT_EQ(refused.code, "stream");
+  EXPECT_NE(refused.reason.find("'a', 'b'"), std::string::npos) << refused.reason;
+}
+
+TEST_F(SeveralStreams, OneThatMayComeIsNotRefused) {
+  ControlByHand early(endpoint_, "a1");
+  control::Hello hello = early.Hello();
+  hello.stream = "later";
+  early.Send(hello);
+  early.Send(control::ListRequest{});
+  EXPECT_TRUE(early.Expect<control::Streams>().streams.empty()) << "the first answer";
+  Add("later", 7, "");
+  early.Send(hello);
+  EXPECT_EQ(early.Expect<control::Welcome>().session, 7U);
+}
+
+TEST_F(SeveralStreams, TheNewerSessionTakesThePlaceOfAnother) {
+  Add("a", 1, "old\n");
+  ControlByHand stays(endpoint_, "a1");
+  EXPECT_EQ(JoinStream(stays, "a").session, 1U);
+  Add("a", 2, "new\n");
+  ControlByHand comes(endpoint_, "b2");
+  EXPECT_EQ(JoinStream(comes, "a").session, 2U);
+  EXPECT_EQ(Read(stays, 1), "old\n");
+  EXPECT_EQ(Read(comes, 2), "new\n");
+  comes.Send(control::ListRequest{});
+  const auto listed = comes.Expect<control::Streams>();
+  ASSERT_EQ(listed.streams.size(), 1U);
+  EXPECT_EQ(listed.streams[0].session, 2U);
+}
+
+TEST_F(SeveralStreams, AreListedInPages) {
+  for (std::uint64_t i = 0; i < control::kMaxListed + 10; ++i) {
+    Add("s" + std::to_string(1000 + i), i + 1, "");
+  }
+  ControlByHand peer(endpoint_, "a1");
+  peer.Send(control::ListRequest{});
+  const auto first = peer.Expect<control::Streams>();
+  ASSERT_EQ(first.streams.size(), control::kMaxListed);
+  EXPECT_TRUE(first.more);
+  EXPECT_EQ(first.streams.front().stream, "s1000");
+  peer.Send(control::ListRequest{first.streams.back().stream});
+  const auto second = peer.Expect<control::Streams>();
+  EXPECT_EQ(second.streams.size(), 10U);
+  EXPECT_FALSE(second.more);
+}
+
+TEST_F(SeveralStreams, AreFoundAlsoThoseThatComeLater) {
+  std::map<std::string, SessionId> found;
+  std::optional<StreamFinder> finder;
+  thread_.Do([&] {
+    finder.emplace(
+        context_, thread_.loop(), endpoint_, std::chrono::seconds(3),
+        [&found](const control::Listed& listed) { found[listed.stream] = listed.session; });
+  });
+  const auto has = [&](const std::string& name) {
+    bool there = false;
+    thread_.Do([&] { there = found.contains(name); });
+    return there;
+  };
+  Add("early", 1, "");
+  EXPECT_TRUE(test::Eventually([&] { return has("early"); }));
+  for (std::uint64_t i = 0; i < control::kMaxListed + 1; ++i) {
+    Add("m" + std::to_string(1000 + i), i + 10, "");
+  }
+  EXPECT_TRUE(test::Eventually([&] { return has("m1256"); })) << "on the second page";
+  thread_.Do([&] { finder.reset(); });
+}
+
+}  // namespace
+}  // namespace pipedup
