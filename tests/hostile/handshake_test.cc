@@ -13,8 +13,8 @@ TEST_F(HostileTest, GarbageOnBothPorts) {
   std::mt19937_64 random(4711);
   for (std::size_t i = 0; i < Sized(40, 1000); ++i) {
     std::string garbage = MakeRecords(random(), 1 + random() % 20'000);
-    if (i % 3 == 1) garbage.insert(0, Greeting());
-    if (i % 3 == 2) garbage.insert(0, Greeting() + Ready("DEALER"));
+    if (i % 3 == 1) garbage.insert(0, ZmtpGreeting());
+    if (i % 3 == 2) garbage.insert(0, ZmtpGreeting() + Ready("DEALER"));
     for (const Port port : {Port::kData, Port::kControl}) {
       ZmtpPeer(tcp(), port).Send(garbage);
     }
@@ -31,7 +31,7 @@ TEST_F(HostileTest, OtherProtocols) {
       "\xff\0\0\0\0\0\0\0\x01\x7f"s + "\x01\x02"s + "\0\0"s + "\0\x01\x01"s,  // ZMTP 2.0
       "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,                        // TLS
       "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0PLAIN"s + std::string(47, '\0'),       // no such here
-      Greeting().substr(0, 12),
+      ZmtpGreeting().substr(0, 12),
       std::string(64, '\0'),
       std::string(64, '\xff')};
   for (std::size_t i = 0; i < Sized(20, 500); ++i) {
@@ -49,7 +49,7 @@ TEST_F(HostileTest, ManyConnectAndLeave) {
   for (std::size_t i = 0; i < Sized(1000, 10'000); ++i) {
     ZmtpPeer data(tcp(), Port::kData);
     ZmtpPeer control(tcp(), Port::kControl);
-    if (i % 3 == 1) data.Send(Greeting());
+    if (i % 3 == 1) data.Send(ZmtpGreeting());
     if (i % 3 == 2) control.Shake("DEALER");
     if (i % 200 == 0) Produce();
   }
@@ -58,7 +58,7 @@ TEST_F(HostileTest, ManyConnectAndLeave) {
 
 TEST_F(HostileTest, ManyHandshakesByteByByteAtOnce) {
   Start();
-  const std::string words = Greeting() + Ready("SUB");
+  const std::string words = ZmtpGreeting() + Ready("SUB");
   for (std::size_t i = 0; i < Sized(100, 1000); ++i) {
     peers_.push_back(
         std::make_unique<ZmtpPeer>(tcp(), i % 2 == 0 ? Port::kData : Port::kControl));
@@ -93,7 +93,7 @@ TEST_F(HostileTest, FramesThatClaimToBeHuge) {
         for (const bool joined : {false, true}) {
           peers_.push_back(std::make_unique<ZmtpPeer>(tcp(), port));
           const char* const type = port == Port::kData ? "SUB" : "DEALER";
-          (void)peers_.back()->Send(Greeting() + (joined ? Ready(type) : "") +
+          (void)peers_.back()->Send(ZmtpGreeting() + (joined ? Ready(type) : "") +
                                     claim(length, flags));
         }
       }
@@ -119,8 +119,8 @@ TEST_F(HostileTest, SubscriptionsAndCommandsOfHonestPeersAreTakenIn) {
       {Ready("SUB"), ZmtpFrame("\x01" + topic)},
       {Ready("SUB", 900), ZmtpFrame("\x01" + topic)},  // says a lot of itself
       {Ready("XSUB"), ZmtpFrame("\x01" + std::string(134, 'x')) + ZmtpFrame("\x01" + topic)},
-      {Ready("SUB"), ZmtpFrame("\x09SUBSCRIBE" + topic, false, true)},
-      {Ready("SUB"), ZmtpFrame("\x04PING\0\0abc"s, false, true) + ZmtpFrame("\x01" + topic)},
+      {Ready("SUB"), ZmtpFrame("\x09SUBSCRIBE" + topic, kZmtpCommand)},
+      {Ready("SUB"), ZmtpFrame("\x04PING\0\0abc"s, kZmtpCommand) + ZmtpFrame("\x01" + topic)},
       {Ready("SUB"), ZmtpFrame("\x01" + topic) + ZmtpFrame("\x01other") +
                          ZmtpFrame(std::string(1, '\0') + "other")}};
   for (const Opening& opening : openings) {

@@ -103,7 +103,7 @@ TEST_F(HostileTest, ARequestThatNeverEndsIsCutOff) {
       ZmtpPeer peer(tcp(), Port::kControl);
       ASSERT_TRUE(peer.Join("DEALER"));
       std::string many;
-      for (int j = 0; j < 64; ++j) many += ZmtpFrame(std::string(part, 'x'), true);
+      for (int j = 0; j < 64; ++j) many += ZmtpFrame(std::string(part, 'x'), kZmtpMore);
       std::size_t sent = 0;
       while (sent < 1'000'000 && peer.Send(many)) sent += 64;
       EXPECT_TRUE(Eventually([&] { return peer.IsClosed(); }));
@@ -119,7 +119,7 @@ TEST_F(HostileTest, ARequestThatNeverEndsIsCutOff) {
 TEST_F(HostileTest, ManyThatHoldALittleAreCutOffTogether) {
   Start();
   std::string nearly;
-  while (nearly.size() < 50'000) nearly += ZmtpFrame("x", true);
+  while (nearly.size() < 50'000) nearly += ZmtpFrame("x", kZmtpMore);
   for (int round = 0; round < 40 && Counter("socket_remakes") == 0; ++round) {
     for (int i = 0; i < 25; ++i) {
       peers_.push_back(std::make_unique<ZmtpPeer>(tcp(), Port::kControl));

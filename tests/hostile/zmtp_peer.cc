@@ -13,11 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kGreetingBytes = 64;
-constexpr unsigned char kMore = 1;
-constexpr unsigned char kLong = 2;
-constexpr unsigned char kCommand = 4;
-
 int Milliseconds(Duration patience) {
   return static_cast<int>(
       std::chrono::ceil<std::chrono::milliseconds>(std::max(patience, Duration(0))).count());
@@ -28,39 +23,12 @@ bool Wait(int fd, short events, Clock::time_point deadline) {
   return ::poll(&item, 1, Milliseconds(deadline - Clock::now())) > 0;
 }
 
-std::string BigEndian(std::uint64_t value, int bytes) {
-  std::string text;
-  for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
-    text += static_cast<char>(value >> shift & 0xff);
-  }
-  return text;
-}
-
 }  // namespace
 
-std::string Greeting() {
-  std::string greeting("\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", 16);
-  greeting.resize(kGreetingBytes, '\0');
-  return greeting;
-}
-
-std::string ZmtpFrame(std::string_view body, bool more, bool command) {
-  unsigned char flags = more ? kMore : 0;
-  if (command) flags |= kCommand;
-  if (body.size() > 255) flags |= kLong;
-  std::string frame(1, static_cast<char>(flags));
-  frame += BigEndian(body.size(), body.size() > 255 ? 8 : 1);
-  return frame.append(body);
-}
-
 std::string Ready(std::string_view type, std::size_t padding) {
-  const auto property = [](std::string_view name, std::string_view value) {
-    std::string text(1, static_cast<char>(name.size()));
-    return text.append(name) + BigEndian(value.size(), 4) + std::string(value);
-  };
-  std::string body = "\x05READY" + property("Socket-Type", type);
-  if (padding > 0) body += property("X-Padding", std::string(padding, 'x'));
-  return ZmtpFrame(body, false, true);
+  std::string metadata = ZmtpProperty("Socket-Type", type);
+  if (padding > 0) metadata += ZmtpProperty("X-Padding", std::string(padding, 'x'));
+  return ZmtpCommand("READY", metadata);
 }
 
 ZmtpPeer::ZmtpPeer(const Endpoint& endpoint, Port port, int receive_buffer) {
@@ -115,8 +83,8 @@ std::optional<std::string> ZmtpPeer::Take(std::size_t bytes, Duration patience) 
 }
 
 bool ZmtpPeer::JoinWith(std::string_view ready) {
-  if (!Send(Greeting() + std::string(ready))) return false;
-  return Take(kGreetingBytes, kPatience) &&
+  if (!Send(ZmtpGreeting() + std::string(ready))) return false;
+  return Take(kZmtpGreetingBytes, kPatience) &&
          ReceiveMessage();  // its READY, which is a frame too
 }
 
@@ -124,7 +92,7 @@ std::optional<std::string> ZmtpPeer::ReceiveMessage(Duration patience) {
   const auto head = Take(2, patience);
   if (!head) return std::nullopt;
   std::size_t length = static_cast<unsigned char>((*head)[1]);
-  if ((static_cast<unsigned char>((*head)[0]) & kLong) != 0) {
+  if ((static_cast<unsigned char>((*head)[0]) & kZmtpLong) != 0) {
     const auto rest = Take(7, patience);
     if (!rest) return std::nullopt;
     for (const char c : *rest) length = length << 8 | static_cast<unsigned char>(c);

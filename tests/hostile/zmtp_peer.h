@@ -9,13 +9,10 @@
 #include "base/endpoint.h"
 #include "os/fd.h"
 #include "support/wait.h"
+#include "support/zmtp.h"
 
 namespace pipedup::test {
 
-/// The greeting of ZMTP 3.0 with the mechanism NULL: 64 bytes.
-std::string Greeting();
-/// A frame, with one byte of length if that is enough.
-std::string ZmtpFrame(std::string_view body, bool more = false, bool command = false);
 /// The command READY of a socket type, with `padding` bytes of metadata more.
 std::string Ready(std::string_view type, std::size_t padding = 0);
 
@@ -27,7 +24,7 @@ class ZmtpPeer {
   ZmtpPeer(const Endpoint& endpoint, Port port, int receive_buffer = 0);
 
   /// Greeting and READY, sent at once.
-  void Shake(std::string_view type) { (void)Send(Greeting() + Ready(type)); }
+  void Shake(std::string_view type) { (void)Send(ZmtpGreeting() + Ready(type)); }
   /// Greeting and READY, and those of the other side, waited for: it takes no message before.
   /// False: it has closed.
   [[nodiscard]] bool Join(std::string_view type) { return JoinWith(Ready(type)); }

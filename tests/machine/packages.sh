@@ -15,7 +15,7 @@ demo_packages=(nginx-light:nginx curl:curl)
 # The tests. procps and python3 are used by tests that look at processes or act as a peer, iproute2
 # and iptables by those that unplug a network; benchmarks are not run, but they have to compile.
 test_packages=(
-  libgtest-dev libbenchmark-dev procps:ps python3:python3 iproute2:ip iptables:iptables
+  libgtest-dev libbenchmark-dev libsodium-dev procps:ps python3:python3 iproute2:ip iptables:iptables
 )
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)

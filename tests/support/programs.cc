@@ -84,7 +84,7 @@ const std::string& TeeBinary() {
 }
 
 const std::string& KeygenBinary() {
-  static const std::string path = PIPEDUP_KEYGEN;
+  static const std::string path = PathOf(PIPEDUP_KEYGEN, "pipedup-keygen");
   return path;
 }
 

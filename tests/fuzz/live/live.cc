@@ -1,23 +1,19 @@
 // Fuzzes a publisher that runs, at its sockets:
 //
-//   fuzz_live [--way memory|wait|disk] [--seed N] [--round R] [--rounds N | --seconds S]
+//   fuzz_live [--way memory|wait|disk|keys] [--seed N] [--round R] [--rounds N | --seconds S]
 //             [--connections N] [--rss-mib M] [--bin DIR]
 //
 // In each round many connections send what a seed tells: mutated greetings, handshakes, frames,
 // subscriptions and control messages, in parts, side by side, some until they are closed or
-// reset, while known bytes are published. After it the publisher serves, a good subscriber over
-// TCP has got every byte, the publisher's own memory is under --rss-mib (512, with a sanitizer
-// 2048: peers may have up to --connections queues at a time, and allocators do not give all of
-// it back) and its descriptors are as many as before.
+// reset, while known bytes are published. With --way keys most of them do so within CURVE, with
+// keys of the list and others, and the list changes meanwhile. After it the publisher serves, a
+// good subscriber over TCP has got every byte, the publisher's own memory is under --rss-mib
+// (64, with AddressSanitizer 1024) and its descriptors are as many as before.
 //
 // When something does not hold: exit status 1, the seed, the round (--round R runs it alone)
-// and every byte that was sent in it, connection by connection.
-#include <netinet/in.h>
-#include <sys/socket.h>
-
+// and every byte that was sent in it, connection by connection. (Keys of the list are new each
+// time, and so are the bytes within CURVE.)
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -30,7 +26,8 @@
 #include <vector>
 
 #include "base/text.h"
-#include "os/fd.h"
+#include "connection.h"
+#include "keyed_peer.h"
 #include "peers.h"
 #include "support/raw_peer.h"
 #include "support/wait.h"
@@ -53,56 +50,11 @@ constexpr std::uint64_t kMostMib = 64;
 constexpr std::uint64_t kMostMib = 64;
 #endif
 
-constexpr std::size_t kAtATime = 12;           // connections that are being talked over
-constexpr std::size_t kMostStaying = 40;       // and that just stay
-constexpr std::uint64_t kMostProduced = 4000;  // bytes after each part
-
-/// A connection whose bytes may not be wanted.
-class Peer {
- public:
-  Peer(std::uint16_t port, const Conversation& conversation)
-      : conversation_(conversation), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port + (conversation.control ? 1 : 0)));
-    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
-        0) {
-      throw std::runtime_error("the publisher does not accept: errno " + std::to_string(errno));
-    }
-  }
-  /// False when there was nothing left to send.
-  bool SendNext() {
-    if (next_ == conversation_.parts.size()) return false;
-    const std::string& part = conversation_.parts[next_++];
-    (void)::send(socket_.get(), part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (next_ == 1 && conversation_.shakes) AwaitHandshake();
-    return true;
-  }
-  bool stays() const { return conversation_.end == End::kStay; }
-  void Finish() {
-    if (conversation_.end == End::kReset) {
-      const linger reset{1, 0};
-      ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    }
-    socket_.Reset();
-  }
-
- private:
-  void AwaitHandshake() {
-    std::array<char, 64 + 27> answer;  // greeting and READY of a PUB, the shortest
-    const timeval patience{40, 0};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const ssize_t got = ::recv(socket_.get(), answer.data(), answer.size(), MSG_WAITALL);
-    if (got != static_cast<ssize_t>(answer.size())) {
-      throw std::runtime_error("a sound handshake is not answered");
-    }
-  }
-
-  const Conversation& conversation_;
-  UniqueFd socket_;
-  std::size_t next_ = 0;
-};
+constexpr std::size_t kAtATime = 12;                 // connections that are being talked over
+constexpr std::size_t kMostStaying = 40;             // and that just stay
+constexpr std::uint64_t kMostProduced = 4000;        // bytes after each part
+constexpr std::uint64_t kPlainWithKeys = 6;          // one in so many does not encrypt
+constexpr std::uint64_t kPartsBetweenChanges = 100;  // of the list of keys
 
 /// The bytes as they were sent, in C's way of writing them.
 void Show(const std::vector<std::unique_ptr<Conversation>>& all) {
@@ -118,6 +70,10 @@ void Show(const std::vector<std::unique_ptr<Conversation>>& all) {
 
 /// That what is sent is understood: else nothing here would be worth anything.
 void ExpectAnAnswer(const Target& target) {
+  if (target.keys() != nullptr) {
+    if (ServesOneWithAKey(target.port(), *target.keys(), target.known())) return;
+    throw std::runtime_error("a sound conversation is not answered");
+  }
   const Conversation recorded = Recorded(target.known());
   test::RawPeer peer(static_cast<std::uint16_t>(target.port() + 1));
   for (const std::string& part : recorded.parts) {
@@ -130,15 +86,31 @@ void ExpectAnAnswer(const Target& target) {
   if (!answered) throw std::runtime_error("a sound conversation is not answered");
 }
 
+/// A peer, and the conversation that it has.
+std::unique_ptr<Peer> MakePeer(const Target& target, Dice& dice, Overheard& overheard,
+                               Conversation& conversation) {
+  const bool encrypts = target.keys() != nullptr && !dice.OneIn(kPlainWithKeys);
+  if (!encrypts) {
+    conversation = MakeConversation(dice, target.known());
+    conversation.shakes = conversation.shakes && target.keys() == nullptr;
+    return std::make_unique<PlainPeer>(target.port(), conversation);
+  }
+  conversation.control = dice.OneIn(2);
+  conversation.end = static_cast<End>(dice.Below(3));
+  return std::make_unique<KeyedPeer>(target.port(), *target.keys(), target.known(), dice.Any(),
+                                     overheard, conversation);
+}
+
 void RunRound(Target& target, Dice dice, std::uint64_t connections,
               std::vector<std::unique_ptr<Conversation>>* all) {
   ExpectAnAnswer(target);
+  Overheard overheard;
   std::vector<std::unique_ptr<Peer>> active;
   std::vector<std::unique_ptr<Peer>> staying;
   while (all->size() < connections || !active.empty()) {
     if (all->size() < connections && active.size() < kAtATime) {
-      all->push_back(std::make_unique<Conversation>(MakeConversation(dice, target.known())));
-      active.push_back(std::make_unique<Peer>(target.port(), *all->back()));
+      all->push_back(std::make_unique<Conversation>());
+      active.push_back(MakePeer(target, dice, overheard, *all->back()));
     }
     std::swap(active[dice.Below(active.size())], active.back());
     if (!active.back()->SendNext()) {
@@ -150,7 +122,9 @@ void RunRound(Target& target, Dice dice, std::uint64_t connections,
       active.pop_back();
     }
     target.Produce(1 + dice.Below(kMostProduced));
+    if (target.keys() != nullptr && dice.OneIn(kPartsBetweenChanges)) target.ChangeList(dice);
   }
+  for (const auto& peer : staying) peer->Finish();
   staying.clear();
   target.Check();
 }

@@ -11,67 +11,19 @@ namespace {
 
 using namespace std::string_literals;
 using Json = nlohmann::ordered_json;
-
-// ---- ZMTP 3.0 ----
-
-std::string Greeting() {
-  return "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL"s + std::string(48, '\0');
-}
-
-std::string BigEndian(std::uint64_t value, int bytes) {
-  std::string text;
-  while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes));
-  return text;
-}
-
-std::string Frame(const std::string& body, int flags = 0) {
-  if (body.size() < 256)
-    return BigEndian(static_cast<std::uint64_t>(flags), 1) + BigEndian(body.size(), 1) + body;
-  return BigEndian(static_cast<std::uint64_t>(flags | 2), 1) + BigEndian(body.size(), 8) + body;
-}
-
-std::string Command(const std::string& name, const std::string& rest) {
-  return Frame(BigEndian(name.size(), 1) + name + rest, 4);
-}
-
-std::string Property(const std::string& name, const std::string& value) {
-  return BigEndian(name.size(), 1) + name + BigEndian(value.size(), 4) + value;
-}
+using test::BigEndian;
+using test::kZmtpCommand;
+using test::kZmtpMore;
+using test::ZmtpCommand;
+using test::ZmtpFrame;
+using test::ZmtpGreeting;
+using test::ZmtpProperty;
 
 std::string Handshake(const std::string& type) {
-  return Greeting() +
-         Command("READY", Property("Socket-Type", type) + Property("Identity", ""));
+  return ZmtpGreeting() + ZmtpCommand("READY", Metadata(type));
 }
 
 // ---- mutations ----
-
-void MutateBytes(Dice& dice, std::string& bytes) {
-  for (std::uint64_t i = 0; i <= dice.Below(3); ++i) {
-    const std::size_t at = bytes.empty() ? 0 : dice.Below(bytes.size());
-    switch (dice.Below(5)) {
-      case 0:
-        bytes.insert(at, 1, dice.Byte());
-        break;
-      case 1:
-        bytes.erase(at, 1 + dice.Below(8));
-        break;
-      case 2:
-        bytes.insert(at, bytes.substr(at, dice.Below(40)));
-        break;
-      case 3:
-        bytes.resize(at);
-        break;
-      default:
-        if (!bytes.empty()) bytes[at] = dice.Byte();
-    }
-  }
-}
-
-std::string RandomBytes(Dice& dice, std::size_t most) {
-  std::string bytes(dice.Below(most), '\0');
-  for (char& byte : bytes) byte = dice.Byte();
-  return bytes;
-}
 
 std::string Nested(std::size_t depth, char open, char close) {
   return std::string(depth, open) + std::string(depth, close);
@@ -159,7 +111,7 @@ std::vector<std::string> Messages(const Surroundings& known, const std::string& 
       R"({"op":"bye"})"};
 }
 
-std::string ControlMessages(Dice& dice, const Surroundings& known) {
+std::vector<Said> ControlMessages(Dice& dice, const Surroundings& known) {
   constexpr std::array kIds = {"a1", "a2", "A3", "0", "ffffffffffffffff"};
   std::vector<std::string> messages = Messages(known, dice.Pick(kIds));
   for (std::uint64_t i = dice.Below(4); i > 0; --i) {  // again, or never, or elsewhere
@@ -172,13 +124,13 @@ std::string ControlMessages(Dice& dice, const Surroundings& known) {
       std::swap(messages[std::min(at, messages.size() - 1)],
                 messages[std::min(to, messages.size() - 1)]);
   }
-  std::string bytes;
+  std::vector<Said> said;
   for (std::string& message : messages) {
     if (dice.OneIn(3)) message = MutateMembers(dice, known, message);
     if (dice.OneIn(6)) MutateBytes(dice, message);
-    bytes += Frame(message, dice.OneIn(12) ? 1 : 0);
+    said.push_back({std::move(message), dice.OneIn(12) ? kZmtpMore : 0});
   }
-  return bytes;
+  return said;
 }
 
 std::string OddFrames(Dice& dice) {
@@ -191,8 +143,12 @@ std::string OddFrames(Dice& dice) {
   return bytes;
 }
 
-std::string Subscriptions(Dice& dice) {
-  std::string bytes;
+Said CommandOf(const std::string& name, const std::string& rest) {
+  return {BigEndian(name.size(), 1) + name + rest, kZmtpCommand};
+}
+
+std::vector<Said> Subscriptions(Dice& dice) {
+  std::vector<Said> said;
   for (std::uint64_t i = 0; i <= dice.Below(30); ++i) {
     const std::array topics = {
         ""s,   "default\0"s,         "default"s, "d"s, std::string(5000, 't'),
@@ -200,52 +156,46 @@ std::string Subscriptions(Dice& dice) {
     const std::string& topic = dice.Pick(topics);
     switch (dice.Below(5)) {
       case 0:
-        bytes += Command(dice.OneIn(2) ? "SUBSCRIBE" : "CANCEL", topic);
+        said.push_back(CommandOf(dice.OneIn(2) ? "SUBSCRIBE" : "CANCEL", topic));
         break;
       case 1:
-        bytes += Command("PING", BigEndian(dice.Any(), 2) + RandomBytes(dice, 40));
+        said.push_back(CommandOf("PING", BigEndian(dice.Any(), 2) + RandomBytes(dice, 40)));
         break;
       case 2:
-        bytes += Frame(RandomBytes(dice, 600), dice.OneIn(2) ? 1 : 0);
+        said.push_back({RandomBytes(dice, 600), dice.OneIn(2) ? kZmtpMore : 0});
         break;
       default:
-        bytes += Frame((dice.OneIn(3) ? "\0"s : "\1"s) + topic);
+        said.push_back({(dice.OneIn(3) ? "\0"s : "\1"s) + topic});
     }
   }
-  return bytes;
+  return said;
 }
 
 std::string OddReady(Dice& dice) {
-  std::string properties;
-  constexpr std::array kTypes = {"SUB",  "PUB",  "DEALER", "REQ", "ROUTER",
-                                 "XSUB", "PAIR", "",       "X"};
-  for (std::uint64_t i = 0; i <= dice.Below(5); ++i) {
-    properties += dice.OneIn(2) ? Property("Socket-Type", dice.Pick(kTypes))
-                                : Property(RandomBytes(dice, 250), RandomBytes(dice, 300));
-  }
-  if (dice.OneIn(2)) MutateBytes(dice, properties);
   constexpr std::array kNames = {"READY", "ERROR", "HELLO", "INITIATE", "PING", "READ"};
-  return Command(dice.OneIn(2) ? "READY" : dice.Pick(kNames), properties);
+  const std::string name = dice.OneIn(2) ? "READY" : dice.Pick(kNames);
+  return ZmtpCommand(name, OddMetadata(dice));
 }
 
 /// All that is sent, or what follows a sound handshake: that is the conversation's first part
 /// then.
 std::string BytesFor(Dice& dice, const Surroundings& known, Conversation* to) {
-  constexpr std::array kReaders = {"SUB", "XSUB"};
-  constexpr std::array kAskers = {"DEALER", "REQ", "ROUTER"};
   to->control = dice.OneIn(2);
-  std::string after = to->control ? ControlMessages(dice, known) : Subscriptions(dice);
-  const std::string shake = Handshake(to->control ? dice.Pick(kAskers) : dice.Pick(kReaders));
+  std::string after;
+  for (const Said& said : WhatIsSaid(dice, known, to->control)) {
+    after += ZmtpFrame(said.body, said.flags);
+  }
+  const std::string shake = Handshake(SocketType(dice, to->control));
   switch (dice.Below(10)) {
     case 0:
       return dice.OneIn(2) ? "GET / HTTP/1.1\r\nHost: x\r\n\r\n"s : RandomBytes(dice, 3000);
     case 1: {
-      std::string greeting = Greeting();
+      std::string greeting = ZmtpGreeting();
       MutateBytes(dice, greeting);
-      return greeting + shake.substr(Greeting().size()) + after;
+      return greeting + shake.substr(ZmtpGreeting().size()) + after;
     }
     case 2:
-      return Greeting() + OddReady(dice) + after;
+      return ZmtpGreeting() + OddReady(dice) + after;
     case 3:
       return shake + after;
     case 4:
@@ -264,12 +214,72 @@ std::string BytesFor(Dice& dice, const Surroundings& known, Conversation* to) {
 
 }  // namespace
 
+void MutateBytes(Dice& dice, std::string& bytes) {
+  for (std::uint64_t i = 0; i <= dice.Below(3); ++i) {
+    const std::size_t at = bytes.empty() ? 0 : dice.Below(bytes.size());
+    switch (dice.Below(5)) {
+      case 0:
+        bytes.insert(at, 1, dice.Byte());
+        break;
+      case 1:
+        bytes.erase(at, 1 + dice.Below(8));
+        break;
+      case 2:
+        bytes.insert(at, bytes.substr(at, dice.Below(40)));
+        break;
+      case 3:
+        bytes.resize(at);
+        break;
+      default:
+        if (!bytes.empty()) bytes[at] = dice.Byte();
+    }
+  }
+}
+
+std::string RandomBytes(Dice& dice, std::size_t most) {
+  std::string bytes(dice.Below(most), '\0');
+  for (char& byte : bytes) byte = dice.Byte();
+  return bytes;
+}
+
+std::string Metadata(const std::string& type) {
+  return ZmtpProperty("Socket-Type", type) + ZmtpProperty("Identity", "");
+}
+
+std::string OddMetadata(Dice& dice) {
+  std::string properties;
+  constexpr std::array kTypes = {"SUB",  "PUB",  "DEALER", "REQ", "ROUTER",
+                                 "XSUB", "PAIR", "",       "X"};
+  for (std::uint64_t i = 0; i <= dice.Below(5); ++i) {
+    properties += dice.OneIn(2) ? ZmtpProperty("Socket-Type", dice.Pick(kTypes))
+                                : ZmtpProperty(RandomBytes(dice, 250), RandomBytes(dice, 300));
+  }
+  if (dice.OneIn(2)) MutateBytes(dice, properties);
+  return properties;
+}
+
+std::string SocketType(Dice& dice, bool control) {
+  constexpr std::array kReaders = {"SUB", "XSUB"};
+  constexpr std::array kAskers = {"DEALER", "REQ", "ROUTER"};
+  return control ? dice.Pick(kAskers) : dice.Pick(kReaders);
+}
+
+std::vector<Said> WhatIsSaid(Dice& dice, const Surroundings& known, bool control) {
+  return control ? ControlMessages(dice, known) : Subscriptions(dice);
+}
+
+std::vector<std::string> SoundMessages(const Surroundings& known) {
+  std::vector<std::string> messages = Messages(known, "600d");
+  messages.pop_back();  // it does not say bye before it has its answers
+  return messages;
+}
+
 Conversation Recorded(const Surroundings& known) {
   Conversation made{
       .control = true, .shakes = true, .parts = {Handshake("DEALER")}, .end = End::kStay};
-  for (const std::string& message : Messages(known, "600d"))
-    made.parts.push_back(Frame(message));
-  made.parts.pop_back();  // it does not say bye before it has its answers
+  for (const std::string& message : SoundMessages(known)) {
+    made.parts.push_back(ZmtpFrame(message));
+  }
   return made;
 }
 

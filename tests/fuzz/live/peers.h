@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "support/zmtp.h"
+
 namespace pipedup::fuzz {
 
 class Dice {
@@ -38,7 +40,7 @@ struct Conversation {
 /// What a peer may know of a publisher.
 struct Surroundings {
   std::string session;     ///< 16 hex digits
-  std::string subscriber;  ///< id of the one that has to be served
+  std::string subscriber;  ///< what `stats` calls the one that has to be served
   std::uint64_t head = 0;
 };
 
@@ -46,5 +48,25 @@ struct Surroundings {
 Conversation Recorded(const Surroundings& known);
 
 Conversation MakeConversation(Dice& dice, const Surroundings& known);
+
+// ---- what conversations are made of ----
+
+void MutateBytes(Dice& dice, std::string& bytes);
+std::string RandomBytes(Dice& dice, std::size_t most);
+
+/// Of a socket that may talk to the control port, or else the data port.
+std::string SocketType(Dice& dice, bool control);
+/// What a handshake says of such a socket; and one that means no good.
+std::string Metadata(const std::string& type);
+std::string OddMetadata(Dice& dice);
+
+/// A frame after the handshake.
+struct Said {
+  std::string body;
+  unsigned flags = 0;  ///< kZmtpMore, kZmtpCommand
+};
+std::vector<Said> WhatIsSaid(Dice& dice, const Surroundings& known, bool control);
+/// Requests that are answered, the last ones with "done".
+std::vector<std::string> SoundMessages(const Surroundings& known);
 
 }  // namespace pipedup::fuzz

@@ -1,8 +1,12 @@
 #include "target.h"
 
+#include <signal.h>
+
 #include <stdexcept>
+#include <string_view>
 #include <zmq.hpp>
 
+#include "base/keys.h"
 #include "support/content.h"
 #include "support/proc.h"
 #include "support/raw_peer.h"
@@ -22,6 +26,19 @@ test::Words OptionsFor(const std::string& way, const test::TempDir& directory) {
     options.insert(options.end(), {"--slow", "wait", "--stall-limit", "500ms"});
   }
   if (way == "disk") options.insert(options.end(), {"--journal", directory / "journal"});
+  if (way == "keys") {
+    options.insert(options.end(), {"--curve-secret", directory / "publisher.secret",
+                                   "--allow-keys", directory / "allowed"});
+  }
+  return options;
+}
+
+test::Words OptionsOfTheGoodOne(const std::string& way, const test::TempDir& directory) {
+  test::Words options = {"--name", "good", "--dead-after", "1s"};
+  if (way == "keys") {
+    options.insert(options.end(), {"--curve-secret", directory / "good.secret", "--server-key",
+                                   directory / "publisher.pub"});
+  }
   return options;
 }
 
@@ -29,12 +46,33 @@ void Require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
 }
 
+/// Makes the files of all keys, and returns those that are used by hand.
+std::optional<KeyRing> MakeKeys(const std::string& way, const test::TempDir& directory) {
+  if (way != "keys") return std::nullopt;
+  const auto make = [&](const char* name) {
+    const test::Outcome made =
+        test::RunToEnd({.argv = {test::KeygenBinary(), "-o", directory / name}});
+    Require(made.status == 0, "pipedup-keygen fails");
+    std::string why;
+    const auto text =
+        ParseSecretKey(test::ReadFile(directory / (std::string(name) + ".secret")), &why);
+    Require(text.has_value(), "pipedup-keygen makes something else: " + why);
+    return CurveKey::FromSecret(DecodeKey(text->text())->text());
+  };
+  (void)make("good");
+  (void)make("asker");
+  return KeyRing{.server = make("publisher").shown,
+                 .allowed = make("allowed-one"),
+                 .leaving = make("leaving-one")};
+}
+
 }  // namespace
 
 Target::Target(const std::string& way, std::uint64_t most_bytes)
     : most_bytes_(most_bytes),
-      publisher_(directory_, OptionsFor(way, directory_)),
-      good_(directory_, publisher_.endpoint(), {"--name", "good", "--dead-after", "1s"}),
+      keys_(MakeKeys(way, directory_)),
+      publisher_(directory_, (WriteList(), OptionsFor(way, directory_))),
+      good_(directory_, publisher_.endpoint(), OptionsOfTheGoodOne(way, directory_)),
       port_(test::PortOf(publisher_.endpoint())) {
   Require(good_.WaitUntilLive(), "the good subscriber does not come to LIVE");
   const Json stats = Json::parse(Ask(R"({"op":"stats"})"));
@@ -52,6 +90,14 @@ std::string Target::Ask(const std::string& request) const {
   zmq::socket_t dealer(context, zmq::socket_type::dealer);
   dealer.set(zmq::sockopt::linger, 0);
   dealer.set(zmq::sockopt::rcvtimeo, kPatienceMs);
+  if (keys_) {
+    std::string why;
+    const auto key = [&](const char* file) { return test::ReadFile(directory_ / file); };
+    dealer.set(zmq::sockopt::curve_serverkey, *ParsePublicKey(key("publisher.pub"), &why));
+    dealer.set(zmq::sockopt::curve_publickey, *ParsePublicKey(key("asker.pub"), &why));
+    dealer.set(zmq::sockopt::curve_secretkey,
+               ParseSecretKey(key("asker.secret"), &why)->text());
+  }
   dealer.connect("tcp://127.0.0.1:" + std::to_string(port_ + 1));
   dealer.send(zmq::buffer(request), zmq::send_flags::none);
   zmq::message_t answer;
@@ -83,6 +129,45 @@ void Target::Check() {
                       " now");
   Require(anonymous_bytes() <= most_bytes_,
           "it holds " + std::to_string(anonymous_bytes()) + " bytes of memory");
+}
+
+void Target::WriteList() const {
+  if (!keys_) return;
+  std::string text = "# who may come in\n";
+  for (const char* name : {"good", "asker", "allowed-one", "leaving-one"}) {
+    if (name != std::string_view("leaving-one") || keys_->leaving_is_in) {
+      text += test::ReadFile(directory_ / (std::string(name) + ".pub"));
+    }
+  }
+  test::WriteFile(directory_ / "allowed", text);
+}
+
+void Target::ChangeList(Dice& dice) {
+  const bool breaks = dice.OneIn(4);
+  if (breaks) {
+    test::WriteFile(directory_ / "allowed", RandomBytes(dice, 5000) + "\nx\n");
+  } else {
+    keys_->leaving_is_in = !keys_->leaving_is_in;
+    WriteList();
+  }
+  publisher_.Signal(SIGHUP);
+  ++told_;
+  const bool heard =
+      test::Eventually([&] { return publisher_.events("keys").size() == told_; });
+  Require(heard, "the list is not read again");
+  if (breaks) return;
+  ++keys_->changes;
+  if (keys_->leaving_is_in) return;
+  ++keys_->cuts;
+  // The old sockets may still be there while the new ones come up.
+  const bool served = test::Eventually([&] {
+    try {
+      return ServesOneWithAKey(port_, *keys_, known());
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  });
+  Require(served, "one with a key of the list is not served after a change of it");
 }
 
 void Target::Finish() {

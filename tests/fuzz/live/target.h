@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "keyed_peer.h"
 #include "peers.h"
 #include "support/files.h"
 #include "support/programs.h"
@@ -14,7 +16,7 @@ namespace pipedup::fuzz {
 
 class Target {
  public:
-  /// `way`: "memory", "wait" (--slow wait), "disk" (--journal, --slow wait). Throws
+  /// `way`: "memory", "wait" (--slow wait), "disk" (--journal, --slow wait), "keys". Throws
   /// std::runtime_error, as all below do: something does not hold.
   Target(const std::string& way, std::uint64_t most_bytes);
 
@@ -23,6 +25,11 @@ class Target {
   /// The publisher serves, the good subscriber has every byte, memory and descriptors are as
   /// they were.
   void Check();
+  /// With keys: who there is; else null.
+  const KeyRing* keys() const { return keys_ ? &*keys_ : nullptr; }
+  /// Puts a key on the list or takes it off, or breaks the list; tells the publisher and waits
+  /// until that is done.
+  void ChangeList(Dice& dice);
   /// Ends the stream: both end as they should.
   void Finish();
 
@@ -34,8 +41,12 @@ class Target {
  private:
   std::string Ask(const std::string& request) const;
 
+  void WriteList() const;
+
   const test::TempDir directory_;
   const std::uint64_t most_bytes_;
+  std::optional<KeyRing> keys_;
+  std::size_t told_ = 0;  // of changes to the list
   test::Publisher publisher_;
   test::Subscriber good_;
   std::uint16_t port_ = 0;
