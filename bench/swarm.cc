@@ -25,7 +25,8 @@
 namespace pipedup::bench {
 namespace {
 
-constexpr std::size_t kSeatsPerLoop = 500;  // two sockets each, and a context has 1023
+// Two sockets each, and for a moment four when the link is made anew; a context has 1023.
+constexpr std::size_t kSeatsPerLoop = 250;
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 constexpr auto kStayAfterEnd =
     std::chrono::milliseconds(500);  // ten times until a status leaves

@@ -104,8 +104,9 @@ def _run(tree, options, source, n, programs, scratch, timeout_s):
     for name, status in tree.ended:
         if status != 0:
             figures["notes"].append(f"{name} ended with {status}")
-    figures["notes"] += [f"stderr: {line}" for line in
-                         read_text(scratch / "log").strip().splitlines()[:3]]
+    said = read_text(scratch / "log").strip().splitlines()
+    said.sort(key=lambda line: "did not confirm" in line)  # the most and the least telling
+    figures["notes"] += [f"stderr: {line}" for line in said[:3]]
     cpu_s = tree.cpu_by_name.get("pipedup-pub", 0.0)
     figures |= {**peak, "joined_private_mb": idle_mb, "joining_cpu_s": joining_cpu_s,
                 "publisher_cpu_s": cpu_s - joining_cpu_s, "source": made, "swarm": got}
@@ -160,7 +161,7 @@ def many(runner):
 
 def table(runner, speeds):
     header = ["speed", "policy", "N", "lines/s", "CPU s/GiB", "x N=%d" % runner.args.n[0],
-              "swarm's", "RSS MB", "private MB", "longest gap ms", "caught up", "in all"]
+              "swarm's", "RSS MB", "private MB", "longest gap ms", "caught up", "join s", "join CPU s", "in all"]
     rows = []
     for speed in speeds:
         for policy in runner.args.policies:
@@ -181,5 +182,6 @@ def table(runner, speeds):
                              number(of("swarm_cpu_s_per_gib"), 2), number(worst("rss_mb")),
                              number(worst("private_mb")), number(worst("longest_gap_ms")),
                              number(max(catch_ups, default=None)),
+                             number(of("join_s"), 1), number(of("joining_cpu_s"), 1),
                              bad[0] if bad else "all complete"])
     return header, rows, ["CPU: of the publisher alone, without the joining, per GiB delivered."]
