@@ -192,6 +192,10 @@ void Report::Add(const std::string& key, const std::string& value) {
   AddRaw(key, "\"" + value + "\"");
 }
 
+void Report::Print() const {
+  printf("{\n%s\n}\n", fields_.c_str());
+}
+
 void Report::Save(const std::string& path) const {
   if (path.empty()) return;
   const std::string temporary = path + ".tmp";

@@ -74,6 +74,8 @@ class Report {
   void Add(const std::string& key, double value);
   void Add(const std::string& key, const std::string& value);
   void Save(const std::string& path) const;
+  /// On stdout.
+  void Print() const;
 
  private:
   void AddRaw(const std::string& key, const std::string& json);

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from .many import many
 from .once import Plan, run_once
 from .systems import lookup
 
@@ -16,6 +17,7 @@ DEFAULT_SYSTEMS = {
     "stalled": "tee,pee,bare-tcp-drop,pipedup-tcp-drop,pipedup-tcp-drop-retain512MiB",
     "latency": "tee,bare-tcp,bare-ipc,pipedup-tcp,pipedup-ipc",
     "lines": "tee,bare-tcp,bare-ipc,pipedup-tcp,pipedup-ipc",
+    "many": "",
 }
 # What --systems peers stands for. mosquitto is there where it can keep up: at full speed it takes
 # minutes for what the others do in seconds.
@@ -27,8 +29,10 @@ PEERS = {
     "latency": "tee,pee,py-copy,ncat,ncat-broker,socat,socat-multicast,redis,nats,mosquitto",
     "lines": "tee,pee,py-copy,ncat,ncat-broker,mbuffer,mbuffer-local,socat,redis,redis-lines,nats,"
              "nats-lines",
+    "many": "",
 }
-DEFAULT_N = {"bulk": "1,2,4,8", "stalled": "4", "latency": "1,8", "lines": "4"}
+DEFAULT_N = {"bulk": "1,2,4,8", "stalled": "4", "latency": "1,8", "lines": "4",
+             "many": "8,64,250,1000"}
 
 
 def expected(programs, source_options):
@@ -44,7 +48,7 @@ def names_of(case, words):
     """The systems that --systems means, each once: names, and "default" and "peers" for lists."""
     lists = {"default": DEFAULT_SYSTEMS[case], "peers": PEERS[case]}
     names = [name for word in words.split(",") for name in lists.get(word, word).split(",")]
-    return list(dict.fromkeys(names))
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def say(text):
@@ -55,6 +59,7 @@ class Runner:
     def __init__(self, args, cgroup):
         self.args, self.cgroup = args, cgroup
         self.programs = Path(args.build).resolve() / "bin"
+        self.say = say
         self.results = []  # one dict a run
         self.absent = {}  # system -> why
         self.starts = {}
@@ -216,4 +221,4 @@ def latency(runner):
     return header, rows + runner.absent_rows(len(header)), ["bare: bare-tcp"]
 
 
-CASES = {"bulk": bulk, "lines": bulk, "stalled": stalled, "latency": latency}
+CASES = {"bulk": bulk, "lines": bulk, "stalled": stalled, "latency": latency, "many": many}

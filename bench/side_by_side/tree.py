@@ -77,6 +77,7 @@ class Tree:
         self.running = {}  # pid -> name, of the processes started here
         self.ended = []  # (name, status)
         self.reaped_cpu = 0.0
+        self.cpu_by_name = {}  # seconds, of those in `ended`
         self.max_rss_kib = 0
         self.peak = {"system": 0, "rss_sum": 0, "files": 0}  # bytes
         self.peak_by_process = {}  # command name -> {"RssAnon": bytes, ...}, its largest process
@@ -143,6 +144,8 @@ class Tree:
             name = self.running.pop(pid, None)
             if name:
                 self.ended.append((name, os.waitstatus_to_exitcode(status)))
+                self.cpu_by_name[name] = (self.cpu_by_name.get(name, 0.0) + usage.ru_utime +
+                                          usage.ru_stime)
 
     def sample(self):
         """Takes one sample of everybody's memory."""

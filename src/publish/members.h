@@ -52,9 +52,10 @@ struct Member {
   bool confirmed_any =
       false;  ///< it has sent a status; until then `position` is the head it met
   std::uint64_t lost = 0;
-  bool restored = false;  ///< of the publisher before this one, and not heard yet
-  bool let_go = false;    ///< stalled: not waited for until it has caught up
-  bool at_end = false;    ///< has confirmed the end of the stream
+  bool restored = false;   ///< of the publisher before this one, and not heard yet
+  bool let_go = false;     ///< stalled: not waited for until it has caught up
+  bool at_end = false;     ///< has confirmed the end of the stream
+  bool was_ready = false;  ///< its last status said that it Receives
   TimePoint heard{};
   TimePoint progressed{};
   std::deque<PendingRead> reads;        ///< asked and not answered, oldest first

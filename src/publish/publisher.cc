@@ -12,6 +12,7 @@ namespace {
 
 constexpr auto kHeartbeat = std::chrono::milliseconds(400);   // kept with something to spare
 constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member is joining
+constexpr auto kWelcomeHeadEach = std::chrono::microseconds(100);  // of all members, if longer
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr std::size_t kFewMembers = 100;
 constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
@@ -47,6 +48,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
 Publisher::~Publisher() {
   loop_.Cancel(heartbeat_);
   loop_.Cancel(welcome_heads_);
+  loop_.Cancel(policy_due_);
   loop_.Cancel(linger_);
   server_.Remove(served_);
 }
@@ -66,23 +68,28 @@ void Publisher::Heartbeat() {
   ApplyPolicy();
 }
 
-// A new subscriber knows that its subscription works when the first live message comes.
+// A new subscriber knows that its subscription works when the first live message comes. All
+// that are there already get it as well.
 void Publisher::WelcomeHeads() {
+  welcome_heads_ = 0;
   broadcaster_.SendHead(server_.data());
   const bool joining = std::any_of(members_.all().begin(), members_.all().end(),
                                    [](const auto& m) { return !m.second.Receives(); });
-  if (!joining || loop_.now() > welcome_until_) {
-    loop_.Cancel(welcome_heads_);
-    welcome_heads_ = 0;
-  }
+  if (joining && loop_.now() <= welcome_until_) ScheduleWelcomeHeads();
+}
+
+void Publisher::ScheduleWelcomeHeads() {
+  if (welcome_heads_ != 0) return;
+  const auto for_all = kWelcomeHeadEach * static_cast<std::int64_t>(members_.size());
+  welcome_heads_ =
+      loop_.After(std::max<Duration>(kWelcomeHead, for_all), [this] { WelcomeHeads(); });
 }
 
 // ---- members ----
 
 void Publisher::OnJoined(const Member& member) {
   welcome_until_ = loop_.now() + kWelcomeFor;
-  if (welcome_heads_ == 0)
-    welcome_heads_ = loop_.Every(kWelcomeHead, [this] { WelcomeHeads(); });
+  ScheduleWelcomeHeads();
   if (members_.size() < kFewMembers) SaveMembers();  // many are written with the heartbeat
   events_.OnJoined(member);
 }
@@ -104,8 +111,10 @@ void Publisher::OnStatus(Member& member) {
   if (ending_ && member.mode == control::Mode::kEnded && member.position >= journal_.head()) {
     member.at_end = true;
   }
-  if (member.Receives()) events_.OnReady(ready());
-  ApplyPolicy();
+  const bool is_ready = member.Receives();
+  if (is_ready && !member.was_ready) events_.OnReady(ready());
+  member.was_ready = is_ready;
+  ApplyPolicySoon();
   CheckFinished();
 }
 
@@ -116,8 +125,16 @@ std::size_t Publisher::ready() const {
       }));
 }
 
+// It looks at every member: once for all statuses that have come together.
+void Publisher::ApplyPolicySoon() {
+  if (!options_.wait || policy_due_ != 0) return;
+  policy_due_ = loop_.After(Duration(0), [this] { ApplyPolicy(); });
+}
+
 void Publisher::ApplyPolicy() {
   if (!options_.wait) return;
+  loop_.Cancel(policy_due_);
+  policy_due_ = 0;
   const SlowDecision decision = policy_.Decide(
       members_, journal_.head(), [this](Position from) { return journal_.CostSince(from); },
       loop_.now());

@@ -76,6 +76,8 @@ class Publisher final : private ControlServerEvents {
   void OnBlock(const Block& block);
   void Heartbeat();
   void WelcomeHeads();
+  void ScheduleWelcomeHeads();
+  void ApplyPolicySoon();
   void ApplyPolicy();
   void CheckFinished();
   void RestoreMembers();
@@ -94,6 +96,7 @@ class Publisher final : private ControlServerEvents {
   ServedStream served_;
   EventLoop::TimerId heartbeat_ = 0;
   EventLoop::TimerId welcome_heads_ = 0;
+  EventLoop::TimerId policy_due_ = 0;
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
   std::string waits_for_id_;

@@ -28,6 +28,14 @@ bool IsIpv6Literal(const Endpoint& endpoint) {
   return endpoint.host.find(':') != std::string::npos;
 }
 
+/// Before a link is made anew: subscribers that fell silent together do not come back together.
+Duration RandomPause(Duration dead_after) {
+  constexpr Duration kLongest = std::chrono::seconds(1);
+  const auto most = std::min(dead_after / 4, kLongest).count();
+  return Duration(
+      static_cast<Duration::rep>(RandomId() % static_cast<std::uint64_t>(most + 1)));
+}
+
 bool IsIpv4Literal(const Endpoint& endpoint) {
   return endpoint.host.find_first_not_of("0123456789.") == std::string::npos;
 }
@@ -62,7 +70,8 @@ void Receiver::Connect() {
 
 void Receiver::Close() {
   loop_.Cancel(tick_);
-  tick_ = 0;
+  loop_.Cancel(remake_);
+  tick_ = remake_ = 0;
   if (!data_) return;
   Detach();
   loop_.Remove(data_watch_);
@@ -76,8 +85,8 @@ void Receiver::Remake() {
   if (!data_) return;
   // In a callback of these very sockets nothing may be destroyed under it, so it waits its
   // turn.
-  loop_.After(Duration(0), [this] {
-    if (!data_) return;
+  remake_ = loop_.After(RandomPause(options_.modes.dead_after), [this] {
+    remake_ = 0;
     loop_.Remove(data_watch_);
     loop_.Remove(control_watch_);
     const bool literal = IsIpv6Literal(options_.endpoint) || IsIpv4Literal(options_.endpoint);
@@ -247,7 +256,7 @@ void Receiver::SayGoodbye(Position written, bool ended) {
 void Receiver::Tick() {
   const Duration since = loop_.now() - said_at_;
   if ((written_ != said_ && since >= kStatusMoving) || since >= kStatusIdle) SendStatus();
-  machine_.OnTick(loop_.now());
+  if (remake_ == 0) machine_.OnTick(loop_.now());
 }
 
 // ---- in ----
