@@ -5,14 +5,13 @@
 #include <utility>
 #include <vector>
 
-#include "base/text.h"
-
 namespace pipedup {
 namespace {
 
 constexpr std::string_view kDigits =
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 constexpr std::string_view kBlanks = " \t\r";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // some editors begin UTF-8 with it
 constexpr std::size_t kGroup = 5;  // characters that stand for 4 bytes
 
 bool IsNameCharacter(char c) {
@@ -47,6 +46,7 @@ std::string At(std::size_t line) {
 /// wrong.
 std::optional<std::vector<KeyLine>> ParseLines(std::string_view file, std::string* why) {
   std::vector<KeyLine> lines;
+  if (file.starts_with(kByteOrderMark)) file.remove_prefix(kByteOrderMark.size());
   for (std::size_t number = 1; !file.empty(); ++number) {
     std::string_view rest = file.substr(0, file.find('\n'));
     file.remove_prefix(std::min(rest.size() + 1, file.size()));
@@ -61,7 +61,7 @@ std::optional<std::vector<KeyLine>> ParseLines(std::string_view file, std::strin
     if (line.name.starts_with('#')) {
       line.name = {};
     } else if (!line.name.empty() && !IsKeyName(line.name)) {
-      *why = At(number) + "'" + Escape(line.name, kMaxKeyName) +
+      *why = At(number) + "'" + std::string(line.name.substr(0, kMaxKeyName)) +
              "' is not a name of a key: 1 to 64 letters, digits, '.', '_', '@' or '-'";
       return std::nullopt;
     } else if (const std::string_view more = TakeWord(&rest);
@@ -154,7 +154,7 @@ std::optional<AllowList> AllowList::Parse(std::string_view file, std::string* wh
       const auto [first, is_new] = line_of.emplace(word, line.number);
       if (is_new) continue;
       *why = At(line.number) +
-             (word == line.name ? "the name '" + Escape(word) + "'" : "the key") +
+             (word == line.name ? "the name '" + std::string(word) + "'" : "the key") +
              " is in line " + std::to_string(first->second) + " already";
       return std::nullopt;
     }

@@ -33,8 +33,8 @@ std::optional<Secret> DecodeKey(std::string_view text);
 /// 64 characters, "key" if there are none.
 std::string MakeKeyName(std::string_view text);
 
-/// The one key of a file with a secret key, or nothing and `*why`: "line 2: ...". No message
-/// has a part of the file in it.
+/// The one key of a file with a secret key, or nothing and `*why`: "line 2: ...". That has no
+/// key in it, but may have a name that is none, as it stands in the file: to be escaped.
 std::optional<Secret> ParseSecretKey(std::string_view file, std::string* why);
 
 /// The one key of a file with a public key, as text; likewise.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "os/io.h"
 
 namespace pipedup {
@@ -53,6 +55,7 @@ UniqueFd CreateFile(const std::string& path, int* error, Readers readers) {
   if (fd && readers != Readers::kNobody && ::fchmod(fd.get(), mode) != 0) {
     *error = errno;
     fd.Reset();
+    ::unlink(path.c_str());
   }
   return fd;
 }
@@ -316,12 +319,25 @@ std::optional<FileLock> FileLock::TryAcquire(const std::string& path, std::strin
 
 namespace {
 
+constexpr std::size_t kMostText = 1024 * 1024;
+constexpr std::size_t kMostRegular = 64 * 1024 * 1024;
+constexpr std::size_t kFirstText = 4096;  // of a file that does not say how large it is
+
 std::optional<std::string> ReadAll(const UniqueFd& fd, const std::string& path,
-                                   std::string* why) {
-  constexpr std::size_t kMax = 1024 * 1024;
-  std::string text(kMax, '\0');
+                                   std::size_t most, std::string* why) {
+  // One byte more shows that it has ended. A file that says its size is read into one place: a
+  // secret leaves no copies behind.
+  std::string text(std::max<std::size_t>(FileBytes(fd.get()), kFirstText) + 1, '\0');
+  text.resize(std::min(text.size(), most + 1));
   std::size_t used = 0;
-  while (used < kMax) {
+  while (true) {
+    if (used == text.size()) {
+      if (used > most) {
+        *why = path + ": larger than " + FormatSize(most);
+        return std::nullopt;
+      }
+      text.resize(std::min(2 * used, most + 1));
+    }
     const IoResult result =
         ReadSome(fd.get(), std::as_writable_bytes(std::span(text)).subspan(used));
     if (result.status == IoStatus::kEnd) break;
@@ -333,6 +349,20 @@ std::optional<std::string> ReadAll(const UniqueFd& fd, const std::string& path,
   }
   text.resize(used);
   return text;
+}
+
+/// Opened without waiting for anybody; none, with `*why`, if it is not a regular file.
+UniqueFd OpenRegular(const std::string& path, struct stat* info, std::string* why) {
+  // O_NONBLOCK: a named pipe is told apart only once it is open.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd || ::fstat(fd.get(), info) != 0) {
+    *why = path + ": " + ErrnoText(errno);
+  } else if (!S_ISREG(info->st_mode)) {
+    *why = path + ": not a regular file";
+  } else {
+    return fd;
+  }
+  return UniqueFd();
 }
 
 /// `path` as a shell takes it.
@@ -350,22 +380,24 @@ std::optional<std::string> ReadTextFile(const std::string& path, std::string* wh
     *why = path + ": " + ErrnoText(errno);
     return std::nullopt;
   }
-  return ReadAll(fd, path, why);
+  return ReadAll(fd, path, kMostText, why);
+}
+
+std::optional<std::string> ReadRegularFile(const std::string& path, std::string* why) {
+  struct stat info {};
+  const UniqueFd fd = OpenRegular(path, &info, why);
+  return fd ? ReadAll(fd, path, kMostRegular, why) : std::nullopt;
 }
 
 std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why) {
-  // O_NONBLOCK: a named pipe is told apart only once it is open.
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) {
-    *why = path + ": " + ErrnoText(errno);
-  } else if (!S_ISREG(info.st_mode)) {
-    *why = path + ": not a regular file";
-  } else if (info.st_uid != ::geteuid() && info.st_uid != 0) {
+  const UniqueFd fd = OpenRegular(path, &info, why);
+  if (!fd) return std::nullopt;
+  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
     *why = path + ": belongs to another user, who can read and change it";
   } else if ((info.st_mode & 077) != 0) {
     *why = path + ": other users have access to it: chmod 600 " + ShellQuote(path);
-  } else if (std::optional<std::string> text = ReadAll(fd, path, why)) {
+  } else if (std::optional<std::string> text = ReadAll(fd, path, kMostText, why)) {
     return Secret(std::move(*text));
   }
   return std::nullopt;

@@ -160,11 +160,16 @@ class FileLock {
   UniqueFd fd_;
 };
 
-/// The whole file as text, or nothing with `*why`. At most 1 MiB is read.
+/// The whole file as text, or nothing with `*why`: more than 1 MiB is too much. Waits for the
+/// writer of a named pipe.
 std::optional<std::string> ReadTextFile(const std::string& path, std::string* why);
 
-/// The same for what only its owner may read: a regular file of this user or of root, without
-/// any right for group or others. `*why` has the command that mends the latter.
+/// The same of a regular file, at most 64 MiB. Anything else is refused, and waited for by
+/// nobody.
+std::optional<std::string> ReadRegularFile(const std::string& path, std::string* why);
+
+/// The same for what only its owner may read: it belongs to this user or to root, without any
+/// right for group or others. `*why` has the command that mends the latter.
 std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why);
 
 }  // namespace pipedup

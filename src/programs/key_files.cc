@@ -39,7 +39,7 @@ std::string LoadServerKey(const std::string& file, Secret from_variable) {
     return std::string(CheckVariable(std::move(from_variable), cli::kServerKeyVariable).text());
   }
   std::string why;
-  std::optional<std::string> text = ReadTextFile(file, &why);
+  std::optional<std::string> text = ReadRegularFile(file, &why);
   if (!text) Fail("--server-key", why);
   const Secret wiped(std::move(*text));  // it may be a secret one, by mistake
   const std::optional<std::string> key = ParsePublicKey(wiped.text(), &why);
@@ -96,7 +96,7 @@ void ForgetKeyVariables() {
 }
 
 std::optional<AllowList> ReadAllowList(const std::string& file, std::string* why) {
-  std::optional<std::string> text = ReadTextFile(file, why);
+  std::optional<std::string> text = ReadRegularFile(file, why);
   if (!text) return std::nullopt;
   const Secret wiped(std::move(*text));  // as above
   std::optional<AllowList> list = AllowList::Parse(wiped.text(), why);

@@ -179,7 +179,7 @@ void Publisher::End(std::uint32_t exit_status) {
 void Publisher::RestoreMembers() {
   if (options_.member_file.empty()) return;
   std::string why;
-  const std::optional<std::string> text = ReadTextFile(options_.member_file, &why);
+  const std::optional<std::string> text = ReadRegularFile(options_.member_file, &why);
   if (!text) return;
   pipedup::RestoreMembers(*text, journal_.tail(), journal_.head(), loop_.now(), &members_);
   RestoreKeys();

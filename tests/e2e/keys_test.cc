@@ -197,6 +197,38 @@ TEST_F(KeysTest, AListThatIsBrokenChangesNothing) {
   EXPECT_EQ("line\n", bob.delivered());
 }
 
+TEST_F(KeysTest, AListThatHasBecomeAPipeHoldsNobodyUp) {
+  Publisher publisher = Publish();
+  Subscriber alice(directory_, publisher.endpoint(), KeysOf("alice"));
+  ASSERT_TRUE(alice.WaitUntilLive());
+  ASSERT_EQ(0, ::unlink(File("allowed").c_str()));
+  ASSERT_EQ(0, ::mkfifo(File("allowed").c_str(), 0600));
+  publisher.Signal(SIGHUP);
+  const auto said = publisher.WaitForEvent("keys");
+  ASSERT_TRUE(said) << "it waits for the pipe's writer";
+  EXPECT_NE(std::string::npos, said->at("message").get<std::string>().find(
+                                   File("allowed") + ": not a regular file"));
+  ASSERT_TRUE(publisher.WriteAndEnd("line\n"));
+  EXPECT_EQ(0, alice.Wait()) << alice.log();
+  EXPECT_EQ("line\n", alice.delivered());
+}
+
+TEST_F(KeysTest, AListIsReadToItsEndHoweverLongItIs) {
+  std::string others;
+  for (int i = 0; i < 50'000; ++i) {  // decimal digits are digits of Z85 too
+    const std::string number = std::to_string(i);
+    others += std::string(40 - number.size(), '0') + number + " other" + number + "\n";
+  }
+  Allow({"bob"}, others + ReadFile(File("alice.pub")));
+  Publisher publisher = Publish();
+  Subscriber alice(directory_, publisher.endpoint(), KeysOf("alice"));
+  ASSERT_TRUE(alice.WaitUntilLive()) << publisher.log();
+  publisher.Signal(SIGHUP);
+  const auto said = publisher.WaitForEvent("keys");
+  ASSERT_TRUE(said);
+  EXPECT_EQ(50'002, said->at("keys")) << said->dump();
+}
+
 TEST_F(KeysTest, TheSignalIsNotForTheProducer) {
   Words options = {"--curve-secret", File("publisher.secret"), "--allow-keys", File("allowed")};
   Publisher publisher(directory_, {.options = options, .producer = {"cat"}});
@@ -335,6 +367,21 @@ TEST_F(KeysInput, AListThatIsBrokenStopsThePublisherBeforeItBinds) {
   ExpectOneError(
       1, Pub({"--curve-secret", File("publisher.secret"), "--allow-keys", File("allowed")}),
       "--allow-keys: " + File("allowed") + ": line 5: the key is in line 3 already");
+}
+
+TEST_F(KeysInput, AListThatIsNoFileIsRefusedAndWaitedForByNobody) {
+  ASSERT_EQ(0, ::mkfifo(File("pipe").c_str(), 0600));
+  for (const std::string& list : {File("pipe"), directory_.path(), std::string("/dev/zero")}) {
+    ExpectOneError(1, Pub({"--curve-secret", File("publisher.secret"), "--allow-keys", list}),
+                   "--allow-keys: " + list + ": not a regular file");
+  }
+}
+
+TEST_F(KeysInput, ANameOfAKeyIsShownAsItCannotHurt) {
+  Allow({}, KeyIn(File("alice.pub")) + " \x1b[31mred\n");
+  ExpectOneError(
+      1, Pub({"--curve-secret", File("publisher.secret"), "--allow-keys", File("allowed")}),
+      "line 2: '\\x1b[31mred' is not a name of a key");
 }
 
 TEST_F(KeysInput, AKeyIsNeverOverwritten) {

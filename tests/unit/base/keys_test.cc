@@ -68,6 +68,14 @@ TEST(Keys, NeverBeginLikeAComment) {
   EXPECT_FALSE(DecodeKey("#" + std::string(39, '0')));
 }
 
+TEST(Keys, AreReadFromFilesAsAnyEditorWritesThem) {
+  EXPECT_EQ(ListOf("\xEF\xBB\xBF" + Line(kServer, "web\r")).size(), 1U);
+  EXPECT_EQ(ListOf("\xEF\xBB\xBF# first\r\n" + Line(kServer, "web")).size(), 1U);
+  EXPECT_EQ(
+      WhyNoList(Line(kServer, "web") + "\xEF\xBB\xBF" + Line(kClient, "b")).find("line 2"), 0U)
+      << "not in the middle";
+}
+
 TEST(Keys, OfASecretFileStandAlone) {
   std::string why;
   const auto key =
@@ -120,7 +128,7 @@ TEST(Keys, OfAListAreRefusedWithTheirLine) {
             std::string::npos);
   EXPECT_NE(WhyNoList(Line(kServer, "a/b")).find("line 1: 'a/b' is not a name"),
             std::string::npos);
-  EXPECT_NE(WhyNoList(Line(kServer, "\x1b[31m")).find("'\\x1b[31m'"), std::string::npos);
+  EXPECT_NE(WhyNoList(Line(kServer, "\x1b[31m")).find("'\x1b[31m'"), std::string::npos);
   EXPECT_NE(WhyNoList(Line(kServer, std::string(65, 'n'))).find("is not a name"),
             std::string::npos);
   EXPECT_NE(WhyNoList("web " + std::string(kServer)).find("line 1: not a key"),

@@ -191,6 +191,23 @@ TEST_F(FileTest, AMappingOfMemoryIsZeroedAndMoves) {
   EXPECT_EQ(moved.data()[0], std::byte{7});
 }
 
+TEST_F(FileTest, AFileThatIsTooLargeIsNotCutShort) {
+  std::ofstream(Path("most")) << std::string(1024 * 1024, 'x');
+  std::ofstream(Path("more")) << std::string(1024 * 1024 + 1, 'x');
+  EXPECT_EQ(ReadTextFile(Path("most"), &why_).value_or("").size(), 1024U * 1024U) << why_;
+  EXPECT_FALSE(ReadTextFile(Path("more"), &why_));
+  EXPECT_EQ(why_, Path("more") + ": larger than 1MiB");
+  EXPECT_EQ(ReadRegularFile(Path("more"), &why_).value_or("").size(), 1024U * 1024U + 1);
+}
+
+TEST_F(FileTest, NobodyWaitsForTheWriterOfAPipeInThePlaceOfAFile) {
+  ASSERT_EQ(::mkfifo(Path("pipe").c_str(), 0600), 0);
+  for (const std::string& path : {Path("pipe"), std::string("/dev/null"), base_}) {
+    EXPECT_FALSE(ReadRegularFile(path, &why_));
+    EXPECT_EQ(why_, path + ": not a regular file");
+  }
+}
+
 TEST_F(FileTest, ATextFileIsReadWholeOrItSaysWhyNot) {
   std::ofstream(Path("a")) << "text";
   EXPECT_EQ(ReadTextFile(Path("a"), &why_), "text");
