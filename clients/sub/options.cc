@@ -34,16 +34,22 @@ std::vector<Option> StreamOptions(Line* to) {
   return {
       {.name = "endpoint",
        .value = "ENDPOINT",
-       .summary = "Where the publisher is.",
-       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://... or ipc:///PATH.",
-       .target = cli::Custom(
-           [&options](std::string_view text) {
-             return cli::ParseEndpointText(text, &options.endpoint);
+       .summary = "Where the publisher is; may be given several times.",
+       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://... or ipc:///PATH. Several that "
+                  "have the "
+                  "same session are read as one stream: each block is taken from whoever has "
+                  "it first, "
+                  "and what one lacks from the others. One that dies is not felt.",
+       .target = cli::List(
+           [to](std::string_view text) -> std::string {
+             std::string endpoint;
+             std::string wrong = cli::ParseEndpointText(text, &endpoint);
+             if (wrong.empty()) to->endpoints.push_back(endpoint);
+             return wrong;
            },
-           options.endpoint),
+           options.endpoints.front()),
        .group = "What to read",
-       .positional = true,
-       .too_many = "several endpoints are not supported in this version"},
+       .positional = true},
       {.name = "stream",
        .letter = 's',
        .value = "NAME",
@@ -232,6 +238,7 @@ std::string Complete(Line* line) {
       options.exec.empty()) {
     return "--restart: there is no consumer to start again (--exec COMMAND, or -- COMMAND)";
   }
+  if (!line->endpoints.empty()) line->options.endpoints = line->endpoints;
   if (line->last) line->options.from = {pipedup::StartAt::Kind::kLast, *line->last};
   if (line->give_up || line->options.follow) {
     line->options.give_up = line->give_up.value_or(0ns);
@@ -245,11 +252,13 @@ pipedup::cli::Program SubProgram(Line* to) {
   pipedup::cli::Program program{
       .name = "pipedup-sub",
       .summary = "write a stream that pipedup-pub publishes to stdout, or to consumers",
-      .usage = {"[options] [ENDPOINT] [-- CONSUMER...]"},
+      .usage = {"[options] [ENDPOINT...] [-- CONSUMER...]"},
       .examples = {{"pipedup-sub | grep --line-buffered ERROR",
                     "Read what the publisher on this machine has from now on."},
                    {"pipedup-sub --from start build.example.org:5590 > build.log",
                     "All that is kept, then live, until the stream ends."},
+                   {"pipedup-sub relay1.example.org relay2.example.org > build.log",
+                    "The same stream from both: either may die."},
                    {"pipedup-sub --cursor web.cursor >> web.log",
                     "Go on where the last run stopped, however it ended."},
                    {"pipedup-sub --restart on-failure -- ./import --batch",

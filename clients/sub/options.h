@@ -7,10 +7,13 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 /// What the command line has, where SubscriberOptions has one member for two options.
 struct Line {
   pipedup::SubscriberOptions options;
+  std::vector<std::string> endpoints;
   std::optional<std::uint64_t> last;
   std::optional<std::chrono::nanoseconds> give_up;
 };

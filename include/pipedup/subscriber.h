@@ -27,7 +27,10 @@ struct StartAt {
 };
 
 struct SubscriberOptions {
-  std::string endpoint = "tcp://127.0.0.1:5590";
+  /// Where publishers are. Several of the same session are read as one stream: each block is
+  /// taken from whoever has it first, and what one lacks, or takes along when it dies, from the
+  /// others. At least one, none twice.
+  std::vector<std::string> endpoints = {"tcp://127.0.0.1:5590"};
   std::optional<std::string> stream;  ///< none: the one that the publisher has
   StartAt from;
   /// File that says how far the stream was written: a later run with it goes on there, and
@@ -74,7 +77,8 @@ struct SubscriberOptions {
 /// Subscribes until the stream has ended, or a limit, a signal or an error ends it. Gaps and
 /// changes are said through `reporter`; the stream goes to `options.output` and nothing else
 /// does. Blocks; takes SIGINT, SIGTERM, SIGHUP and SIGQUIT for itself meanwhile, and ignores
-/// SIGPIPE from then on. Holds at most 16 MiB of stream bytes while the output is slow.
+/// SIGPIPE from then on. Holds at most 16 MiB of stream bytes while the output is slow, for
+/// each endpoint.
 ///
 /// With consumers: the stream goes to them alone, signals are passed on to them, and it returns
 /// when all have ended (a second signal does not wait for that). Every child of the process is

@@ -15,12 +15,10 @@ constexpr auto kTickEvery = std::chrono::milliseconds(50);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 constexpr std::size_t kNameBytes = 85;  // see sub_receiver.cc
 
-ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::string& stream,
-                                    const std::string& relay_id) {
+std::vector<ReceiverOptions> MakeParents(const RelayOptions& options, const std::string& stream,
+                                         const std::string& relay_id) {
   ReceiverOptions made;
-  made.endpoint = options.from.front();
   made.relay_id = relay_id;
-  made.hello.id = RandomHex(8);
   made.hello.stream = stream;
   made.hello.host = HostName().substr(0, kNameBytes);
   made.hello.pid = ProcessId();
@@ -32,7 +30,17 @@ ReceiverOptions MakeReceiverOptions(const RelayOptions& options, const std::stri
   made.modes.from = {Beginning::Kind::kBehind, options.publish.retain_bytes};
   made.modes.follow = options.follow;
   made.modes.dead_after = options.dead_after;
-  return made;
+  std::vector<ReceiverOptions> all;
+  for (const Endpoint& parent : options.from) {
+    made.endpoint = parent;
+    made.hello.id = RandomHex(8);
+    all.push_back(made);
+  }
+  return all;
+}
+
+std::string About(const std::string& endpoint) {
+  return endpoint.empty() ? "" : endpoint + ": ";
 }
 
 }  // namespace
@@ -50,8 +58,9 @@ RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
       stream_(stream),
       started_(loop.now()),
       context_(context),
-      receiver_options_(MakeReceiverOptions(options, stream, relay_id)),
-      receiver_(context, loop, receiver_options_, *this) {
+      parents_(MakeParents(options, stream, relay_id)),
+      reader_(context, loop, parents_, *this) {
+  waiting_.resize(reader_.endpoints());
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
 
@@ -74,7 +83,7 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
   std::vector<std::string> path = session.path;
   path.push_back(relay_id_);
   outlet_ = std::make_unique<Outlet>(context_, loop_, server_, options_, reporter_, session,
-                                     begin, receiver_options_.hello, std::move(path),
+                                     begin, parents_.front().hello, std::move(path),
                                      [this] { OnOutletChange(); });
   ReportListening(reporter_, "'" + stream_ + "' from " + options_.from.front().data(),
                   {{"stream", stream_},
@@ -130,8 +139,8 @@ void RelayedStream::OnSessionContinues(const control::Welcome& now, SessionId ol
   Open(now, position);
 }
 
-void RelayedStream::OnMode(control::Mode mode) {
-  reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)));
+void RelayedStream::OnMode(const std::string& endpoint, control::Mode mode) {
+  reporter_.Debug("mode", About(endpoint) + "mode: " + std::string(control::ToText(mode)));
 }
 
 void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) {
@@ -146,24 +155,37 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
 // the next session begun, while there are some that are about to reach the end of this one.
 void RelayedStream::OnReceived() {
   if (left_ || !outlet_) return;
-  outlet_->SetOlderTail(receiver_.modes().known_tail());
+  outlet_->SetOlderTail(reader_.known_tail());
   const bool paused = outlet_->held() || (ended_ && !outlet_->done());
-  receiver_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
+  reader_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
 }
 
-void RelayedStream::OnLetGo(const std::string& reason) {
-  reporter_.Warn("let-go", "the publisher no longer waits for this relay: " + reason);
+void RelayedStream::OnLetGo(const std::string& endpoint, const std::string& reason) {
+  reporter_.Warn("let-go",
+                 About(endpoint) + "the publisher no longer waits for this relay: " + reason);
 }
 
-void RelayedStream::OnDamaged(const std::string& what) {
-  reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
+void RelayedStream::OnDamaged(const std::string& endpoint, const std::string& what) {
+  reporter_.Warn("damaged", About(endpoint) + "a block arrived damaged (" + what +
+                                ") and is fetched again");
 }
 
-void RelayedStream::OnSilence() {
-  reporter_.Debug("silence", "nothing was heard: connecting anew");
+void RelayedStream::OnSilence(const std::string& endpoint) {
+  reporter_.Debug("silence", About(endpoint) + "nothing was heard: connecting anew");
 }
 
-void RelayedStream::OnNotAttached(const std::string&) {}
+void RelayedStream::OnNotAttached(const std::string&, const std::string&) {}
+
+void RelayedStream::OnStandsApart(const std::string& endpoint,
+                                  const control::Welcome& session) {
+  reporter_.Warn("apart", About(endpoint) + "has session " + Hex(session.session) +
+                              " of stream '" + session.stream +
+                              "', which is not the one that is passed on");
+}
+
+void RelayedStream::OnEndpointFailed(const std::string& endpoint, const std::string& text) {
+  reporter_.Warn("parent", About(endpoint) + text + "; it is not asked again");
+}
 
 void RelayedStream::OnFail(int exit_status, const std::string& text) {
   reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
@@ -174,29 +196,31 @@ void RelayedStream::OnFail(int exit_status, const std::string& text) {
 
 void RelayedStream::Tick() {
   OnReceived();
-  const ModeMachine& machine = receiver_.modes();
-  const Duration silence = loop_.now() - machine.last_heard();
-  const std::string parent = options_.from.front().data();
-  if (silence < kSayWaitingAfter) {
-    if (std::exchange(said_waiting_, false)) {
-      reporter_.Info("connected", "the publisher answers");
-    }
-  } else if (!said_waiting_ && !status_) {
-    said_waiting_ = true;
-    reporter_.Info("waiting",
-                   "waiting for a publisher at " + parent +
-                       (machine.last_heard() > started_ ? ", which has fallen silent" : ""));
-  }
-  if (options_.give_up.count() > 0 && silence > options_.give_up && !status_ && !ended_) {
-    receiver_.modes().GiveUp("the publisher vanished");
-    reporter_.Error(
-        "unreachable",
-        machine.welcomed()
-            ? "the publisher vanished before the end of the stream: not heard for " +
-                  FormatDuration(options_.give_up) + " (--give-up)"
-            : "publisher at " + parent + " not reached for " +
-                  FormatDuration(options_.give_up) + " (--give-up)");
-    Stop(kExitUnreachable);
+  for (std::size_t i = 0; i < waiting_.size(); ++i) LookAt(i);
+  const Duration silence = loop_.now() - reader_.last_heard();
+  if (options_.give_up.count() == 0 || silence <= options_.give_up || status_ || ended_) return;
+  reader_.GiveUp("the publisher vanished");
+  const std::string limit = FormatDuration(options_.give_up) + " (--give-up)";
+  reporter_.Error(
+      "unreachable",
+      reader_.welcomed()
+          ? "the publisher vanished before the end of the stream: not heard for " + limit
+          : "publisher of '" + stream_ + "' not reached for " + limit);
+  Stop(kExitUnreachable);
+}
+
+/// Says of a parent that it is waited for, and that it answers again.
+void RelayedStream::LookAt(std::size_t parent) {
+  const TimePoint heard = reader_.last_heard(parent);
+  if (loop_.now() - heard < kSayWaitingAfter) {
+    if (!waiting_[parent]) return;
+    waiting_[parent] = false;
+    reporter_.Info("connected", "the publisher at " + reader_.endpoint(parent) + " answers");
+  } else if (!waiting_[parent] && !status_ && !ended_ && reader_.is_asked(parent)) {
+    waiting_[parent] = true;
+    reporter_.Info("waiting", "waiting for a publisher of '" + stream_ + "' at " +
+                                  reader_.endpoint(parent) +
+                                  (heard > started_ ? ", which has fallen silent" : ""));
   }
 }
 
@@ -222,8 +246,8 @@ void RelayedStream::Leave() {
   left_ = true;
   for (const auto& outlet : retired_) outlet->Leave();
   if (outlet_) outlet_->Leave();
-  receiver_.SayGoodbye(outlet_ ? outlet_->head() : 0, ended_);
-  receiver_.Close();
+  reader_.SayGoodbye(outlet_ ? outlet_->head() : 0, ended_);
+  reader_.Close();
 }
 
 }  // namespace pipedup

@@ -14,13 +14,13 @@
 #include "programs/outlet.h"
 #include "programs/relay_options.h"
 #include "publish/server.h"
-#include "subscribe/receiver.h"
+#include "subscribe/stream_reader.h"
 
 namespace pipedup {
 
 /// Each session that the stream has is kept and published under its own id, with the positions
 /// it has at its publisher. Runs in the loop.
-class RelayedStream final : private ReceiverEvents {
+class RelayedStream final : private StreamEvents {
  public:
   /// `relay_id` is that of the process. `on_over` is told once, from the loop, when there is
   /// nothing more to be passed on: the exit status.
@@ -39,19 +39,22 @@ class RelayedStream final : private ReceiverEvents {
   void OnSessionChanged(const control::Welcome& now, SessionId old) override;
   void OnSessionContinues(const control::Welcome& now, SessionId old,
                           Position position) override;
-  void OnMode(control::Mode mode) override;
   void OnEndOfStream(Position position, std::uint32_t exit_status) override;
   void OnReceived() override;
-  void OnLetGo(const std::string& reason) override;
-  void OnDamaged(const std::string& what) override;
-  void OnSilence() override;
-  void OnNotAttached(const std::string& why) override;
   void OnFail(int exit_status, const std::string& text) override;
+  void OnMode(const std::string& endpoint, control::Mode mode) override;
+  void OnLetGo(const std::string& endpoint, const std::string& reason) override;
+  void OnDamaged(const std::string& endpoint, const std::string& what) override;
+  void OnNotAttached(const std::string& endpoint, const std::string& why) override;
+  void OnSilence(const std::string& endpoint) override;
+  void OnStandsApart(const std::string& endpoint, const control::Welcome& session) override;
+  void OnEndpointFailed(const std::string& endpoint, const std::string& text) override;
 
   void Open(const control::Welcome& session, Position begin);
   void Retire();
   void OnOutletChange();
   void Tick();
+  void LookAt(std::size_t parent);
   void Stop(int status);
 
   EventLoop& loop_;
@@ -65,15 +68,15 @@ class RelayedStream final : private ReceiverEvents {
   std::string stream_;
   TimePoint started_;
   EventLoop::TimerId tick_ = 0;
-  bool said_waiting_ = false;
-  bool ended_ = false;  // the session
+  std::vector<bool> waiting_;  // of each parent: said to be waited for
+  bool ended_ = false;         // the session
   bool lost_ = false;
   bool left_ = false;          // the parent
   std::optional<int> status_;  // it is over when all have read what there is
   bool told_ = false;
   Context& context_;
-  const ReceiverOptions receiver_options_;
-  Receiver receiver_;
+  const std::vector<ReceiverOptions> parents_;
+  StreamReader reader_;
 };
 
 }  // namespace pipedup

@@ -1,8 +1,10 @@
 #include "programs/sub_receiver.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
+#include "base/checksum.h"
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -31,16 +33,29 @@ Beginning ToBeginning(const StartAt& from) {
   return {};
 }
 
+Endpoint ToEndpoint(const std::string& text) {
+  std::string why;
+  const auto endpoint = ParseEndpoint(text, &why);
+  if (!endpoint) throw Error("endpoint '" + Escape(text) + "': " + why, kExitUsage);
+  if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
+    throw Error("endpoint '" + Escape(text) + "': port 0 is nobody's", kExitUsage);
+  }
+  return *endpoint;
+}
+
+/// Two ways to one publisher are two members there.
+std::string IdAt(const std::string& id, std::size_t number, const Endpoint& endpoint) {
+  if (number == 0) return id;
+  const std::string both = id + " " + endpoint.data();
+  return Hex(Checksum(AsBytes(both)));
+}
+
 }  // namespace
 
-ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubCursor* cursor) {
+std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,
+                                                 const SubCursor* cursor) {
   ReceiverOptions made;
-  std::string why;
-  const auto endpoint = ParseEndpoint(options.endpoint, &why);
-  if (!endpoint) throw Error("endpoint '" + Escape(options.endpoint) + "': " + why, kExitUsage);
-  if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
-    throw Error("endpoint '" + Escape(options.endpoint) + "': port 0 is nobody's", kExitUsage);
-  }
+  if (options.endpoints.empty()) throw Error("endpoint: there is none", kExitUsage);
   if (options.stream && !IsValidStreamName(*options.stream)) {
     throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
   }
@@ -48,7 +63,6 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubC
       options.dead_after > std::chrono::hours(1)) {
     throw Error("dead-after: 200ms to 1h are possible", kExitUsage);
   }
-  made.endpoint = *endpoint;
   // With the same cursor it takes its own place again.
   made.hello.id = cursor ? cursor->id() : RandomHex(8);
   made.hello.stream = options.stream || !cursor ? options.stream : cursor->stream();
@@ -63,7 +77,17 @@ ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubC
   made.modes.follow = options.follow;
   made.modes.attach = options.attach;
   made.modes.dead_after = options.dead_after;
-  return made;
+  std::vector<ReceiverOptions> all;
+  const std::string id = made.hello.id;
+  for (const std::string& text : options.endpoints) {
+    made.endpoint = ToEndpoint(text);
+    const bool twice = std::ranges::any_of(
+        all, [&](const ReceiverOptions& one) { return one.endpoint == made.endpoint; });
+    if (twice) throw Error("endpoint '" + Escape(text) + "': given twice", kExitUsage);
+    made.hello.id = IdAt(id, all.size(), made.endpoint);
+    all.push_back(made);
+  }
+  return all;
 }
 
 }  // namespace pipedup

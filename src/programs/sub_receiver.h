@@ -1,13 +1,17 @@
 // What the options of a subscriber say of where and how it reads.
 #pragma once
 
+#include <vector>
 #include "pipedup/subscriber.h"
 #include "programs/sub_cursor.h"
+
 #include "subscribe/receiver.h"
 
 namespace pipedup {
 
-/// `cursor`: nullptr if there is none. Throws Error if an option is out of range.
-ReceiverOptions MakeReceiverOptions(const SubscriberOptions& options, const SubCursor* cursor);
+/// One for each endpoint. `cursor`: nullptr if there is none. Throws Error if an option is out
+/// of range.
+std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,
+                                                 const SubCursor* cursor);
 
 }  // namespace pipedup

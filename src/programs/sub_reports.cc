@@ -51,13 +51,39 @@ void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
       {{"consumer", consumer}, {"behind_bytes", behind}});
 }
 
+std::string At(const std::string& endpoint) {
+  return endpoint.empty() ? "" : " at " + endpoint;
+}
+
+std::string From(const std::string& endpoint) {
+  return endpoint.empty() ? "" : " from " + endpoint;
+}
+
+void ReportStandsApart(Reporter& reporter, const std::string& endpoint,
+                       const control::Welcome& session, SessionId read) {
+  reporter.Warn("apart",
+                "the publisher" + At(endpoint) + " has session " + Hex(session.session) +
+                    " of stream '" + session.stream + "'; session " + Hex(read) +
+                    " is read from the others as long as one has it",
+                {{"endpoint", endpoint},
+                 {"stream", session.stream},
+                 {"session", Hex(session.session)},
+                 {"read_session", Hex(read)}});
+}
+
+std::string Endpoints(const SubscriberOptions& options) {
+  std::string all;
+  for (const std::string& one : options.endpoints) all += (all.empty() ? "" : ", ") + one;
+  return all;
+}
+
 std::string GiveUpText(const SubscriberOptions& options, bool welcomed, bool keys) {
   const std::string limit = FormatDuration(options.give_up) + " (--give-up)";
   if (welcomed) {
     return "the publisher vanished before the end of the stream: not heard for " + limit +
            (keys ? "; it may no longer allow this subscriber's key" : "");
   }
-  return "publisher at " + options.endpoint + " not reached for " + limit +
+  return "publisher at " + Endpoints(options) + " not reached for " + limit +
          (keys ? "; it may not know this subscriber's key, or --server-key may be the key of "
                  "another one"
                : "");

@@ -7,6 +7,7 @@
 #include "pipedup/reporter.h"
 #include "pipedup/subscriber.h"
 #include "pipedup/types.h"
+#include "wire/control.h"
 
 namespace pipedup {
 
@@ -16,6 +17,17 @@ void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap);
 /// One consumer of several stands still, `behind` bytes behind, and has begun to lose data.
 void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
                           std::uint64_t behind);
+
+/// " at tcp://…", " from tcp://…"; "" for the only one, which needs no name.
+std::string At(const std::string& endpoint);
+std::string From(const std::string& endpoint);
+
+/// An endpoint has `session`, while `read` is read from others.
+void ReportStandsApart(Reporter& reporter, const std::string& endpoint,
+                       const control::Welcome& session, SessionId read);
+
+/// The endpoints, as messages name them.
+std::string Endpoints(const SubscriberOptions& options);
 
 /// Why a subscriber gives up. `welcomed`: the publisher has let it in once; `keys`: it has
 /// some.

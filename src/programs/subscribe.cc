@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -27,7 +28,7 @@
 #include "programs/sub_output.h"
 #include "programs/sub_receiver.h"
 #include "programs/sub_reports.h"
-#include "subscribe/receiver.h"
+#include "subscribe/stream_reader.h"
 #include "wire/block_header.h"
 
 namespace pipedup {
@@ -38,7 +39,7 @@ constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 /// One run of a subscriber.
-class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
+class SubscribeRun final : private StreamEvents, private ConsumersEvents {
  public:
   SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
       : options_(options),
@@ -50,7 +51,8 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
         resuming_(resuming()),
         output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
         labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
-        receiver_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), *this) {
+        reader_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), *this) {
+    waiting_.resize(reader_.endpoints());
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
     loop_.Every(kTickEvery, [this] { Tick(); });
@@ -71,10 +73,10 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   }
 
  private:
-  ModeMachine& machine() { return receiver_.modes(); }
+  const Progress& at() const { return reader_.progress(); }
   bool resuming() const { return cursor_ && cursor_->resumption(); }
 
-  // ---- what the receiver tells ----
+  // ---- what the reader tells ----
 
   void OnBegin(const control::Welcome& session, Position position) override {
     first_ = resuming_;
@@ -124,12 +126,12 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   }
 
   void OnReceived() override {
-    if (finishing_) machine().Stop();
+    if (finishing_) reader_.Stop();
     if (!output_->open()) {
       OnReaderLeft();
       return;
     }
-    if (!stopped_ && !left_) receiver_.SetProgress(output_->queued(), WrittenPosition());
+    if (!stopped_ && !left_) reader_.SetProgress(output_->queued(), WrittenPosition());
     if (finishing_ && output_->done()) {
       StopLoop();
     } else if (finishing_ && output_->runs_programs() && output_->drained() && !left_) {
@@ -189,8 +191,8 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
         {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
   }
 
-  void OnMode(control::Mode mode) override {
-    reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)));
+  void OnMode(const std::string& endpoint, control::Mode mode) override {
+    reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)) + At(endpoint));
   }
 
   void OnEndOfStream(Position position, std::uint32_t exit_status) override {
@@ -208,20 +210,33 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
     Finish(kExitOk);
   }
 
-  void OnLetGo(const std::string& reason) override {
-    reporter_.Warn("let-go", "the publisher no longer waits for this subscriber: " + reason);
+  void OnLetGo(const std::string& endpoint, const std::string& reason) override {
+    reporter_.Warn("let-go", "the publisher" + At(endpoint) +
+                                 " no longer waits for this subscriber: " + reason);
   }
 
-  void OnDamaged(const std::string& what) override {
-    reporter_.Warn("damaged", "a block arrived damaged (" + what + ") and is fetched again");
+  void OnDamaged(const std::string& endpoint, const std::string& what) override {
+    reporter_.Warn("damaged", "a block" + From(endpoint) + " arrived damaged (" + what +
+                                  ") and is fetched again");
   }
 
-  void OnNotAttached(const std::string& why) override {
-    reporter_.Debug("not-attached", "the network is used: " + why);
+  void OnNotAttached(const std::string& endpoint, const std::string& why) override {
+    reporter_.Debug("not-attached", "the network is used" + At(endpoint) + ": " + why);
   }
 
-  void OnSilence() override {
-    reporter_.Debug("silence", "nothing was heard: connecting anew");
+  void OnSilence(const std::string& endpoint) override {
+    reporter_.Debug("silence", "nothing was heard" + From(endpoint) + ": connecting anew");
+  }
+
+  void OnStandsApart(const std::string& endpoint, const control::Welcome& session) override {
+    ReportStandsApart(reporter_, endpoint, session, at().session);
+  }
+
+  void OnEndpointFailed(const std::string& endpoint, const std::string& text) override {
+    reporter_.Warn(
+        "endpoint",
+        "the publisher" + At(endpoint) + " is of no use, the others are read: " + text,
+        {{"endpoint", endpoint}});
   }
 
   void OnFail(int exit_status, const std::string& text) override {
@@ -310,21 +325,30 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   void Tick() {
     OnReceived();
     if (ended_) SettleCursor();
-    const Duration silence = loop_.now() - machine().last_heard();
-    const bool heard = machine().last_heard() > started_;
-    if (silence < kSayWaitingAfter) {
-      if (said_waiting_) reporter_.Info("connected", "the publisher answers");
-      said_waiting_ = false;
-    } else if (!said_waiting_ && !finishing_ && !ended_) {
-      said_waiting_ = true;
-      reporter_.Info("waiting", "waiting for a publisher at " + options_.endpoint +
-                                    (heard ? ", which has fallen silent" : ""));
-    }
+    for (std::size_t i = 0; i < waiting_.size(); ++i) LookAt(i);
+    const Duration silence = loop_.now() - reader_.last_heard();
     if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
-      machine().GiveUp("the publisher vanished");
+      reader_.GiveUp("the publisher vanished");
       reporter_.Error("unreachable",
-                      GiveUpText(options_, machine().welcomed(), context_.connects_encrypted()));
+                      GiveUpText(options_, reader_.welcomed(), context_.connects_encrypted()));
       Finish(kExitUnreachable);
+    }
+  }
+
+  /// Says when an endpoint falls silent, and when it is back.
+  void LookAt(std::size_t number) {
+    if (!reader_.is_asked(number)) return;
+    const TimePoint last = reader_.last_heard(number);
+    const bool alone = waiting_.size() == 1;
+    const std::string endpoint = alone ? "" : reader_.endpoint(number);
+    if (loop_.now() - last < kSayWaitingAfter) {
+      if (waiting_[number])
+        reporter_.Info("connected", "the publisher" + At(endpoint) + " answers");
+      waiting_[number] = false;
+    } else if (!waiting_[number] && !finishing_ && !ended_) {
+      waiting_[number] = true;
+      reporter_.Info("waiting", "waiting for a publisher at " + reader_.endpoint(number) +
+                                    (last > started_ ? ", which has fallen silent" : ""));
     }
   }
 
@@ -359,9 +383,9 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   void Leave() {
     if (left_) return;
     left_ = true;
-    machine().Flush();
-    receiver_.SayGoodbye(WrittenPosition(), machine().state() == ModeMachine::State::kEnded);
-    receiver_.Close();
+    reader_.Flush();
+    reader_.SayGoodbye(WrittenPosition(), at().ended);
+    reader_.Close();
   }
 
   void StopLoop() {
@@ -371,28 +395,27 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
 
   /// Every byte of the session before it was written, or reported lost.
   Position WrittenPosition() {
-    if (!machine().began()) return machine().located() ? machine().position() : 0;
-    if (output_->drained()) return end_override_.value_or(machine().position());
+    if (!at().begun) return reader_.located() ? at().position : 0;
+    if (output_->drained()) return end_override_.value_or(at().position);
     const Output::Mark mark = output_->mark();
-    if (mark.session == continued_.session && mark.session != machine().session()) {
+    if (mark.session == continued_.session && mark.session != at().session) {
       return std::min(mark.position, continued_.position);
     }
-    return mark.session != machine().session() ? begin_ : std::max(mark.position, begin_);
+    return mark.session != at().session ? begin_ : std::max(mark.position, begin_);
   }
 
   /// Notes what moves a position and is no write: gaps, the end, and a reader that left bytes.
   void SettleCursor() {
-    if (!cursor_ || !machine().welcomed() || !machine().began()) return;
+    if (!cursor_ || !reader_.welcomed() || !at().begun) return;
     if (!output_->drained()) {
       if (stopped_) cursor_->GoBack(output_->abandoned());
       return;
     }
-    cursor_->Settle(machine().session(), WrittenPosition(),
-                    machine().state() == ModeMachine::State::kEnded && !end_override_);
+    cursor_->Settle(at().session, WrittenPosition(), at().ended && !end_override_);
   }
 
   int ExitStatus() {
-    const bool lost = machine().counters().lost_bytes + output_->lost_bytes() > 0 || vanished_;
+    const bool lost = reader_.counters().lost_bytes + output_->lost_bytes() > 0 || vanished_;
     // A signal was theirs as well: how they took it is what counts, if they failed.
     if (output_->runs_programs() && (status_ == kExitOk || signalled_) &&
         output_->exit_status() != kExitOk) {
@@ -402,7 +425,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   }
 
   void SayStats() {
-    const ModeCounters& modes = machine().counters();
+    const ModeCounters modes = reader_.counters();
     const Position position = WrittenPosition();
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
@@ -413,10 +436,10 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
                        std::to_string(modes.gaps) + " gaps, " +
                        FormatDuration(std::chrono::milliseconds(ms)),
                    {{"stream", stream_},
-                    {"session", Hex(machine().session())},
+                    {"session", Hex(at().session)},
                     {"begin", begin_},
                     {"position", position},
-                    {"ended", machine().state() == ModeMachine::State::kEnded},
+                    {"ended", at().ended},
                     {"received_bytes", received_},
                     {"written_bytes", output_->written()},
                     {"records", records_},
@@ -429,7 +452,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
                     {"catch_ups", modes.catch_ups},
                     {"consumers_lost_bytes", output_->lost_bytes()},
                     {"cursor_failures", cursor_ ? cursor_->failures() : 0},
-                    {"damaged_blocks", receiver_.counters().damaged_blocks},
+                    {"damaged_blocks", reader_.receiver_counters().damaged_blocks},
                     {"reconnects", modes.remakes},
                     {"seconds", static_cast<double>(ms) / 1000},
                     {"exit", std::int64_t{ExitStatus()}}});
@@ -438,13 +461,13 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   void ShowProgress() {
     const std::uint64_t rate = (received_ - shown_) * 2;
     shown_ = received_;
-    const Position head = machine().known_head();
+    const Position head = at().known_head;
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
     reporter_.Progress(FormatSize(received_) + "  " + std::to_string(records_) + " records  " +
                        FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  lag " +
                        FormatSize(head - std::min(head, WrittenPosition())) + "  lost " +
-                       FormatSize(machine().counters().lost_bytes));
+                       FormatSize(reader_.counters().lost_bytes));
   }
 
   const SubscriberOptions& options_;
@@ -466,7 +489,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   std::uint64_t records_ = 0;
   std::uint64_t shown_ = 0;
   TimePoint started_{};
-  bool said_waiting_ = false;
+  std::vector<bool> waiting_;  // for each endpoint, and said so
   bool ended_ = false;
   bool vanished_ = false;  // a session that was followed did not come to its end
   bool finishing_ = false;
@@ -478,7 +501,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
   int status_ = kExitOk;
   std::unique_ptr<Output> output_;
   Labeler labeler_;
-  Receiver receiver_;
+  StreamReader reader_;
 };
 
 }  // namespace

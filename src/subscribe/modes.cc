@@ -1,4 +1,5 @@
-// Over 500 lines: one machine, whose states only make sense beside each other.
+// Over 500 lines: one machine, whose states only make sense beside each other. What it does
+// about others that read the same stream stands in modes_shared.cc.
 #include "subscribe/modes.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@ constexpr std::uint64_t kPieceOverhead = 256;        // memory of a message besi
 constexpr const char* kRetentionPassed = "retention passed";
 constexpr auto kHelloEvery = std::chrono::seconds(1);
 constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
+constexpr auto kStandbyEvery = std::chrono::milliseconds(500);
 constexpr auto kAskAgain = std::chrono::seconds(2);
 constexpr auto kAskAgainMax = std::chrono::seconds(30);
 constexpr auto kAttachPause = std::chrono::seconds(1);
@@ -28,12 +30,29 @@ constexpr auto kAttachPauseMax = std::chrono::seconds(60);
 }  // namespace
 
 ModeMachine::ModeMachine(ModeOptions options, ModeActions& actions)
-    : options_(options), actions_(actions), attach_pause_(kAttachPause), ask_again_(kAskAgain) {
+    : options_(options),
+      actions_(actions),
+      shared_(std::make_shared<SharedStream>()),
+      at_(&shared_->progress),
+      attach_pause_(kAttachPause),
+      ask_again_(kAskAgain) {
+  shared_->Add(this);
   if (!options_.resume) return;
   // As one that was cut off: what it has is known, and every byte behind that counts.
-  resuming_ = begun_ = aligned_ = true;
-  session_ = options_.resume->session;
-  position_ = options_.resume->position;
+  at_->resuming = at_->begun = at_->aligned = true;
+  at_->session = options_.resume->session;
+  at_->position = options_.resume->position;
+}
+
+ModeMachine::~ModeMachine() {
+  shared_->Remove(this);
+}
+
+void ModeMachine::Share(std::shared_ptr<SharedStream> shared) {
+  shared_->Remove(this);
+  shared_ = std::move(shared);
+  shared_->Add(this);
+  at_ = &shared_->progress;
 }
 
 control::Mode ModeMachine::mode() const {
@@ -70,6 +89,7 @@ void ModeMachine::OnConnect(TimePoint now) {
   attach_after_ = TimePoint{};
   attach_pause_ = kAttachPause;
   if (state_ == State::kAttached) actions_.Detach();
+  shared_->Release(*this);
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
@@ -80,49 +100,90 @@ void ModeMachine::OnConnect(TimePoint now) {
 void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
   last_heard_ = last_control_ = now;
   if (state_ == State::kStopped) return;
-  if (resuming_ && !Resume(welcome)) return;
-  if (welcome.session == session_) {
-    if (state_ == State::kEnded) {
-      // It lingers, or that is an old answer of it; what comes next is waited for.
-      if (!options_.follow || welcome.ended || welcome.started_ns == welcome_.started_ns)
-        return;
-      Enter(State::kJoining);
-      actions_.SessionContinues(welcome, session_, position_);
-    }
-    if (!welcome.ended && options_.follow) end_.reset();
-    // Another publisher that has lost what it had published: the same positions will be other
-    // bytes.
-    if (begun_ && welcome.head < position_ && welcome.started_ns != welcome_.started_ns) {
-      ContinueIn(welcome, welcome.head);
-    }
-    known_head_ = std::max(known_head_, welcome.head);
-    known_tail_ = std::max(known_tail_, welcome.tail);
-    welcome_ = welcome;
-    if (state_ == State::kJoining) EnterCatchUp();
-    Ask(now);
+  if (MustStandApart(welcome, now)) {
+    StandApart(welcome);
     return;
   }
-  if (state_ == State::kEnded && !options_.follow) return;  // all that was wanted has been read
+  apart_ = 0;
+  if (at_->resuming && !Resume(welcome)) return;
+  if (welcome.session == at_->session) {
+    JoinSession(welcome, now);
+  } else {
+    TakeOver(welcome, now);
+  }
+}
+
+// Its publisher has the session that is read.
+void ModeMachine::JoinSession(const control::Welcome& welcome, TimePoint now) {
+  const bool met = session_ == welcome.session || !shared_->several();
+  const bool restarted = met && welcome.started_ns != welcome_.started_ns;
+  if (at_->ended && StaysEnded(welcome, restarted)) {
+    // It lingers, or that is an old answer of it; what comes next is waited for.
+    if (!met) welcome_ = welcome;
+    session_ = welcome.session;
+    Enter(State::kEnded);
+    return;
+  }
+  if (!welcome.ended && options_.follow &&
+      (at_->end_from == nullptr || at_->end_from == this)) {
+    at_->end.reset();
+  }
+  // Another publisher that has lost what it had published: the same positions will be other
+  // bytes. Unless others have them: then they are the same, and it will get there again.
+  if (at_->begun && welcome.head < at_->position && restarted) {
+    if (shared_->HeldElsewhere(*this, now) || shared_->OthersMayCome(*this, now)) {
+      doubt_ = at_->position;
+      known_head_ = 0;  // what it had said before is not so any more
+    } else {
+      ContinueIn(welcome, welcome.head);
+    }
+  }
+  if (session_ != welcome.session) known_head_ = known_tail_ = 0;
+  session_ = welcome.session;
+  HeadIs(welcome.head, now);
+  known_tail_ = std::max(known_tail_, welcome.tail);
+  welcome_ = welcome;
+  if (state_ == State::kJoining) EnterCatchUp();
+  Ask(now);
+}
+
+/// At the end of a session that has ended: whether that is still so.
+bool ModeMachine::StaysEnded(const control::Welcome& welcome, bool restarted) {
+  const bool goes_on = restarted || (shared_->several() && welcome.head > at_->position);
+  if (!options_.follow || welcome.ended || !goes_on) return true;
+  at_->ended = false;
+  at_->end.reset();
+  at_->went_on = at_->position;
+  at_->went_on_from = this;
+  shared_->Moved();
+  Enter(State::kJoining);
+  actions_.SessionContinues(welcome, at_->session, at_->position);
+  return false;
+}
+
+// Its publisher has another session than the one that is read, or the first one that is met.
+void ModeMachine::TakeOver(const control::Welcome& welcome, TimePoint now) {
+  if (at_->ended && !options_.follow) return;  // all that was wanted has been read
   if (!IsReadable(welcome)) return;
-  const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
-  if (session_ != 0 && past != welcome.past.end() && !unresolved_) {
+  const SessionId old = at_->session;
+  const auto past = std::ranges::find(welcome.past, old, &control::Past::session);
+  if (old != 0 && past != welcome.past.end() && !at_->unresolved) {
     ContinueIn(welcome, past->end);
-  } else if (session_ != 0 && (begun_ || state_ == State::kEnded)) {
+  } else if (old != 0 && (at_->begun || at_->ended)) {
     if (!options_.follow) {
       GiveUp("the publisher vanished");
       state_ = State::kStopped;
       actions_.Fail(kExitUnreachable,
                     "the publisher vanished before the end of the stream: session " +
-                        Hex(welcome.session) + " has taken the place of " + Hex(session_));
+                        Hex(welcome.session) + " has taken the place of " + Hex(old));
       return;
     }
-    const SessionId old = session_;
-    if (state_ != State::kEnded) GiveUp("the publisher vanished");
+    if (!at_->ended) GiveUp("the publisher vanished");
     LeaveLive();
     StartSession(welcome);
     // Nothing of a session that began meanwhile was seen: it is read from its first byte.
-    aligned_ = true;
-    records_known_ = true;
+    at_->aligned = true;
+    at_->records_known = true;
     actions_.SessionChanged(welcome, old);
     BeginAt(0);
   } else {
@@ -131,6 +192,7 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     ChooseBeginning(welcome);
     if (state_ == State::kStopped) return;
   }
+  head_moved_ = now;
   EnterCatchUp();
   Ask(now);
 }
@@ -146,17 +208,19 @@ bool ModeMachine::IsReadable(const control::Welcome& welcome) {
 /// The first welcome of one that goes on where it stopped. False: it has failed.
 bool ModeMachine::Resume(const control::Welcome& welcome) {
   if (!IsReadable(welcome)) return false;
-  resuming_ = false;
-  const auto past = std::ranges::find(welcome.past, session_, &control::Past::session);
-  if (welcome.session == session_) {
-    actions_.Begin(welcome, position_);
+  at_->resuming = false;
+  const auto past = std::ranges::find(welcome.past, at_->session, &control::Past::session);
+  if (welcome.session == at_->session) {
+    actions_.Begin(welcome, at_->position);
   } else if (past != welcome.past.end()) {
-    actions_.Begin(welcome, std::min(position_, past->end));  // and ContinueIn says the rest
+    actions_.Begin(welcome,
+                   std::min(at_->position, past->end));  // and ContinueIn says the rest
   } else {
-    actions_.SessionChanged(welcome, session_);
-    session_ = 0;
-    begun_ = aligned_ = false;
-    position_ = 0;
+    actions_.SessionChanged(welcome, at_->session);
+    shared_->Leave(at_->session);
+    at_->session = 0;
+    at_->begun = at_->aligned = false;
+    at_->position = 0;
   }
   return true;
 }
@@ -165,44 +229,43 @@ bool ModeMachine::Resume(const control::Welcome& welcome) {
 // old session up to `end` is the beginning of this one. Whoever has read further has read what
 // nobody else will.
 void ModeMachine::ContinueIn(const control::Welcome& welcome, Position end) {
-  const SessionId old = session_;
-  const Position stood = position_;
-  const bool begun = begun_;
-  const bool aligned = aligned_;
-  const bool known = records_known_ && stood <= end;
-  const std::uint64_t records = records_;
+  const SessionId old = at_->session;
+  const Position stood = at_->position;
+  const bool begun = at_->begun;
+  const bool aligned = at_->aligned;
+  const bool known = at_->records_known && stood <= end;
+  const std::uint64_t records = at_->records;
   ClosePendingGap(nullptr);
-  if (begun_ && state_ != State::kEnded && known_head_ > std::max(stood, end)) {
-    position_ = std::max(stood, end);
-    Lose(known_head_, "lost by the publisher");
+  if (at_->begun && !at_->ended && at_->known_head > std::max(stood, end)) {
+    at_->position = std::max(stood, end);
+    Lose(at_->known_head, "lost by the publisher");
     ClosePendingGap(nullptr);
   }
   LeaveLive();
   StartSession(welcome);
-  position_ = std::min(stood, end);
-  begun_ = begun;
-  aligned_ = aligned;
-  records_known_ = known;
-  if (known) records_ = records;
-  actions_.SessionContinues(welcome, old, position_);
+  at_->position = std::min(stood, end);
+  at_->begun = begun;
+  at_->aligned = aligned;
+  at_->records_known = known;
+  if (known) at_->records = records;
+  actions_.SessionContinues(welcome, old, at_->position);
 }
 
 void ModeMachine::StartSession(const control::Welcome& welcome) {
+  if (at_->session != welcome.session) shared_->Leave(at_->session);
+  *at_ = Progress{};
+  at_->session = welcome.session;
+  at_->known_head = welcome.head;
+  shared_->Moved();
   welcome_ = welcome;
   session_ = welcome.session;
   known_head_ = welcome.head;
   known_tail_ = welcome.tail;
-  records_ = 0;
-  records_known_ = false;
-  last_time_ns_ = 0;
-  end_.reset();
-  unresolved_.reset();
+  gone_until_ = 0;
+  doubt_.reset();
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
-  pending_gap_.reset();
-  begun_ = aligned_ = false;
-  position_ = 0;
   state_ = State::kJoining;
 }
 
@@ -212,23 +275,23 @@ void ModeMachine::ChooseBeginning(const control::Welcome& welcome) {
   switch (options_.from.kind) {
     case Beginning::Kind::kNow:
       if (raw) {
-        position_ = welcome.head;
+        at_->position = welcome.head;
       } else {
-        unresolved_ = ReadFrom{ReadFrom::Kind::kLast, 0};
+        at_->unresolved = ReadFrom{ReadFrom::Kind::kLast, 0};
       }
       break;
     case Beginning::Kind::kStart:
-      position_ = welcome.tail;
+      at_->position = welcome.tail;
       break;
     case Beginning::Kind::kPosition:
-      position_ = options_.from.value;
+      at_->position = options_.from.value;
       break;
     case Beginning::Kind::kBehind:
-      position_ = welcome.head - std::min(options_.from.value, welcome.head - welcome.tail);
+      at_->position = welcome.head - std::min(options_.from.value, welcome.head - welcome.tail);
       break;
     case Beginning::Kind::kAgo: {
       const auto now_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(welcome.now_ns, 0));
-      unresolved_ =
+      at_->unresolved =
           ReadFrom{ReadFrom::Kind::kSince, now_ns - std::min(now_ns, options_.from.value)};
       break;
     }
@@ -239,7 +302,7 @@ void ModeMachine::ChooseBeginning(const control::Welcome& welcome) {
                                         "' is raw, it has no records; use --from");
         return;
       }
-      unresolved_ = ReadFrom{ReadFrom::Kind::kLast, options_.from.value};
+      at_->unresolved = ReadFrom{ReadFrom::Kind::kLast, options_.from.value};
       break;
   }
 }
@@ -264,6 +327,7 @@ void ModeMachine::EnterBridging(TimePoint now) {
 
 void ModeMachine::EnterLive() {
   Enter(State::kLive);
+  shared_->Release(*this);
   ForgetAsked();
 }
 
@@ -271,13 +335,13 @@ void ModeMachine::EnterLive() {
 bool ModeMachine::EnterAttached(TimePoint now) {
   const bool possible =
       state_ == State::kCatchUp || state_ == State::kBridging || state_ == State::kLive;
-  if (!options_.attach || welcome_.journal.empty() || !possible || unresolved_ ||
+  if (!options_.attach || welcome_.journal.empty() || !possible || at_->unresolved ||
       now < attach_after_) {
     return false;
   }
   attach_after_ = now + attach_pause_;
   attach_pause_ = std::min<Duration>(2 * attach_pause_, kAttachPauseMax);
-  if (!actions_.Attach(welcome_, position_)) return false;
+  if (!actions_.Attach(welcome_, at_->position)) return false;
   LeaveLive();
   stash_.clear();
   stash_bytes_ = 0;
@@ -285,7 +349,7 @@ bool ModeMachine::EnterAttached(TimePoint now) {
   last_live_ = now;
   Enter(State::kAttached);
   // At the head nobody has to be asked any more: from here on every byte counts.
-  if (!begun_ && !aligned_ && position_ == known_head_) BeginAt(position_);
+  if (!at_->begun && !at_->aligned && at_->position == known_head_) BeginAt(at_->position);
   return true;
 }
 
@@ -304,7 +368,7 @@ void ModeMachine::LeaveLive() {
 std::uint64_t ModeMachine::AskedBytes() const {
   std::uint64_t bytes = 0;
   for (const Asked& asked : asked_) {
-    const Position from = std::max(asked.begin, position_);
+    const Position from = std::max(asked.begin, at_->position);
     if (!asked.stale && from < asked.end) bytes += asked.end - from;
   }
   return bytes;
@@ -313,6 +377,17 @@ std::uint64_t ModeMachine::AskedBytes() const {
 std::uint64_t ModeMachine::Room() const {
   const std::uint64_t held = queued_ + stash_bytes_ + AskedBytes();
   return options_.hold_bytes - std::min(options_.hold_bytes, held);
+}
+
+bool ModeMachine::IsNearHead() const {
+  return known_head_ - std::min(known_head_, at_->position) <= kNearHead;
+}
+
+void ModeMachine::HeadIs(Position head, TimePoint now) {
+  head_said_ = now;
+  if (head > known_head_) head_moved_ = now;
+  known_head_ = std::max(known_head_, head);
+  at_->known_head = std::max(at_->known_head, known_head_);
 }
 
 bool ModeMachine::RoomToSubscribe() const {
@@ -338,7 +413,7 @@ void ModeMachine::Ping() {
   control::Read ping;
   ping.request = 0;  // no range is waited for
   ping.session = session_;
-  ping.from = {ReadFrom::Kind::kPosition, position_};
+  ping.from = {ReadFrom::Kind::kPosition, at_->position};
   actions_.SendRead(ping);
 }
 
@@ -346,14 +421,19 @@ void ModeMachine::Ping() {
 void ModeMachine::Ask(TimePoint now) {
   if (EnterAttached(now)) return;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
-  if (unresolved_) {
-    if (!asked_.empty() || Room() < kMaxReadBytes) return;
+  if (at_->position < gone_until_) {
+    LoseWhatIsGone(now);
+    if (at_->position < gone_until_) return;  // others have it
+    if (state_ != State::kCatchUp && state_ != State::kBridging) return;
+  }
+  if (at_->unresolved) {
+    if (!asked_.empty() || Room() < kMaxReadBytes || !shared_->MayAsk(*this, now)) return;
     last_replay_ = now;
-    SendRead(*unresolved_, kMaxReadBytes, position_);
+    SendRead(*at_->unresolved, kMaxReadBytes, at_->position);
     return;
   }
   while (asked_.size() < control::kMaxReadsOutstanding) {
-    Position next = position_;
+    Position next = at_->position;
     bool waiting = false;
     for (const Asked& asked : asked_) {
       if (asked.stale) continue;
@@ -369,6 +449,10 @@ void ModeMachine::Ask(TimePoint now) {
         next < target ? std::min<std::uint64_t>(kMaxReadBytes, target - next) : kFewestAsked;
     const std::uint64_t room = Room();
     if (room < std::min(wanted, kFewestAsked)) return;
+    if (!shared_->MayAsk(*this, now)) {
+      if (state_ == State::kCatchUp && IsNearHead() && RoomToSubscribe()) EnterBridging(now);
+      return;
+    }
     if (asked_.empty()) last_replay_ = now;
     SendRead({ReadFrom::Kind::kPosition, next}, std::min(wanted, room), next);
   }
@@ -382,7 +466,7 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
     return;
   }
   if (done.session != session_) return;
-  known_head_ = std::max(known_head_, done.head);
+  HeadIs(done.head, now);
   if (done.outcome == control::Done::Outcome::kOk) {
     known_tail_ = std::max(known_tail_, done.tail);
   }
@@ -395,50 +479,62 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (expected) {
     if (done.outcome == control::Done::Outcome::kGone) {
-      OnGone(done);
-    } else if (unresolved_) {
+      OnGone(done, now);
+    } else if (at_->unresolved) {
       // Nothing is there yet to be read from where it begins. Should that turn out to be inside
       // a record, the beginning moves to the next one.
-      unresolved_.reset();
+      at_->unresolved.reset();
+      shared_->Moved();
       BeginAt(done.next);
-    } else if (done.next > position_ && position_ < known_head_) {
+    } else if (done.next > at_->position && at_->position < known_head_) {
       ForgetAsked();  // a part of the answer did not arrive: it is asked for first
-    } else if (!begun_ && aligned_ == false && done.next == position_) {
-      BeginAt(position_);
+    } else if (!at_->begun && at_->aligned == false && done.next == at_->position) {
+      BeginAt(at_->position);
     }
-    if (end_) ReachEnd(*end_);
-    const bool near = known_head_ - std::min(known_head_, position_) <= kNearHead;
-    if (state_ == State::kCatchUp && near && RoomToSubscribe()) EnterBridging(now);
+    if (at_->end) ReachEnd(*at_->end);
+    if (state_ == State::kCatchUp && IsNearHead() && RoomToSubscribe()) EnterBridging(now);
   }
   Ask(now);
 }
 
 // What was asked for is no longer kept, or damaged: it goes on at `tail`.
-void ModeMachine::OnGone(const control::Done& done) {
+void ModeMachine::OnGone(const control::Done& done, TimePoint now) {
   const Position tail = done.tail;
   ForgetAsked();
-  if (unresolved_) {
-    unresolved_.reset();
-    position_ = tail;
+  if (at_->unresolved) {
+    at_->unresolved.reset();
+    at_->position = tail;
+    shared_->Moved();
     return;
   }
-  if (tail <= position_) return;
+  if (tail <= at_->position) return;
   const bool by_position =
-      options_.from.kind == Beginning::Kind::kPosition && position_ == options_.from.value;
+      options_.from.kind == Beginning::Kind::kPosition && at_->position == options_.from.value;
   const bool damaged = !done.reason.empty() && options_.from.kind == Beginning::Kind::kStart;
-  if (!begun_ && (by_position || damaged)) {
-    BeginAt(position_);  // it was asked for, so it counts as lost
+  if (!at_->begun && (by_position || damaged)) {
+    BeginAt(at_->position);  // it was asked for, so it counts as lost
   }
-  const bool have = !stash_.empty() && stash_.front().header.position <= tail;
-  const Position to = have ? stash_.front().header.position : tail;
-  const std::string reason = done.reason.empty() ? kRetentionPassed : Escape(done.reason);
-  if (to > position_) Lose(to, reason);
-  if (have) TakeStash();
+  gone_until_ = tail;
+  gone_reason_ = done.reason.empty() ? kRetentionPassed : Escape(done.reason);
+  shared_->Release(*this);
+  shared_->Nudge();
+  LoseWhatIsGone(now);
+}
+
+// Only as far as nobody else may still have it.
+void ModeMachine::LoseWhatIsGone(TimePoint now) {
+  const bool have = !stash_.empty() && stash_.front().header.position <= gone_until_;
+  const Position gone = have ? stash_.front().header.position : gone_until_;
+  const Position to = at_->begun ? shared_->LostUpTo(*this, gone, now) : gone;
+  if (to > at_->position) Lose(to, gone_reason_);
+  if (!shared_->several()) gone_until_ = 0;
+  if (have && stash_.front().header.position <= at_->position) TakeStash();
 }
 
 void ModeMachine::BeginAt(Position position) {
-  begun_ = true;
-  position_ = position;
+  at_->begun = true;
+  at_->position = position;
+  shared_->Moved();
   actions_.Begin(welcome_, position);
 }
 
@@ -464,6 +560,7 @@ void ModeMachine::OnError(const std::string& code, const std::string& reason, Ti
 
 void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload,
                            TimePoint now) {
+  if (!asked_.empty()) shared_->NoteAnswer(now - last_replay_);
   last_heard_ = last_control_ = last_replay_ = now;
   ask_again_ = kAskAgain;
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
@@ -472,23 +569,24 @@ void ModeMachine::OnReplay(const BlockHeader& header, const SharedBytes& payload
     return;
   }
   if (header.kind == BlockKind::kEndOfStream) {
-    NoteEnd(header);
-    if (end_ && !unresolved_) ReachEnd(*end_);
+    NoteEnd(header, now);
+    if (at_->end && !at_->unresolved) ReachEnd(*at_->end);
     return;
   }
   if (header.kind != BlockKind::kData) return;
-  if (unresolved_) {
-    position_ = header.position;
-    unresolved_.reset();
+  if (at_->unresolved) {
+    at_->position = header.position;
+    at_->unresolved.reset();
+    shared_->Moved();
     if (!asked_.empty()) {
-      asked_.front().begin = position_;
-      asked_.front().end = position_ + kMaxReadBytes;
+      asked_.front().begin = at_->position;
+      asked_.front().end = at_->position + kMaxReadBytes;
     }
   }
-  if (header.position > position_)
+  if (header.position > at_->position)
     return;  // the range before it was lost on the way: asked again
   Take(header, payload);
-  if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
+  if (!stash_.empty() && stash_.front().header.position <= at_->position) TakeStash();
   Ask(now);
 }
 
@@ -504,31 +602,31 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
     return;
   }
   if (state_ == State::kAttached) {
-    OnHead(header);
+    OnHead(header, now);
     return;
   }
   if (!Subscribed()) return;  // still on its way when CATCH-UP began
-  if (unresolved_) return;
+  if (at_->unresolved) return;
   const Position reached = header.kind == BlockKind::kData ? header.end() : header.position;
-  known_head_ = std::max(known_head_, reached);
-  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header);
-  if (header.kind == BlockKind::kHead && header.position == position_) {
+  HeadIs(reached, now);
+  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header, now);
+  if (header.kind == BlockKind::kHead && header.position == at_->position) {
     ClosePendingGap(&header);
-    records_ = header.records_before;
-    records_known_ = true;
+    at_->records = header.records_before;
+    at_->records_known = true;
   }
 
-  if (header.position <= position_) {
+  if (header.position <= at_->position) {
     // Also the first live message after a subscription, or the range before it has been
     // fetched.
     if (header.kind == BlockKind::kData) Take(header, payload);
     if (state_ == State::kStopped) return;
-    if (!stash_.empty() && stash_.front().header.position <= position_) TakeStash();
+    if (!stash_.empty() && stash_.front().header.position <= at_->position) TakeStash();
     if (state_ == State::kStopped) return;
     if (stash_.empty() && Subscribed()) {
       EnterLive();
     }
-    if (end_) ReachEnd(*end_);
+    if (at_->end) ReachEnd(*at_->end);
     return;
   }
   if (state_ == State::kLive) {
@@ -540,28 +638,29 @@ void ModeMachine::OnLive(const BlockHeader& header, SharedBytes payload, TimePoi
 }
 
 // While ATTACHED: what is there to be read, and where it ends.
-void ModeMachine::OnHead(const BlockHeader& header) {
+void ModeMachine::OnHead(const BlockHeader& header, TimePoint now) {
   if (header.kind == BlockKind::kData) return;  // still on its way when ATTACHED began
-  known_head_ = std::max(known_head_, header.position);
-  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header);
-  if (header.position == position_) {
+  HeadIs(header.position, now);
+  if (header.kind == BlockKind::kEndOfStream) NoteEnd(header, now);
+  if (header.position == at_->position) {
     ClosePendingGap(&header);
-    records_ = header.records_before;
-    records_known_ = true;
+    at_->records = header.records_before;
+    at_->records_known = true;
   }
-  if (end_) ReachEnd(*end_);
+  if (at_->end) ReachEnd(*at_->end);
 }
 
 void ModeMachine::OnLocal(const BlockHeader& header, const SharedBytes& payload,
                           TimePoint now) {
-  if (state_ != State::kAttached || header.session != session_ || header.position > position_) {
+  if (state_ != State::kAttached || header.session != session_ ||
+      header.position > at_->position) {
     return;
   }
   attach_pause_ = kAttachPause;
   attach_after_ = now + attach_pause_;
-  known_head_ = std::max(known_head_, header.end());
+  HeadIs(header.end(), now);
   Take(header, payload);
-  if (state_ == State::kAttached && end_) ReachEnd(*end_);
+  if (state_ == State::kAttached && at_->end) ReachEnd(*at_->end);
 }
 
 void ModeMachine::OnLocalMissing(TimePoint now) {
@@ -572,10 +671,14 @@ void ModeMachine::OnLocalMissing(TimePoint now) {
 }
 
 // An end before what has been delivered is a lie, or damage that a checksum did not show.
-void ModeMachine::NoteEnd(const BlockHeader& end) {
-  if (begun_ && end.position < position_) return;
-  end_ = end;
-  known_head_ = std::max(known_head_, end.position);
+void ModeMachine::NoteEnd(const BlockHeader& end, TimePoint now) {
+  if (at_->begun && end.position < at_->position) return;
+  // Of one that has not heard yet that the stream has gone on from there.
+  if (at_->went_on == end.position && at_->went_on_from != this) return;
+  if (!at_->end || at_->end->position != end.position) shared_->Moved();
+  at_->end = end;
+  at_->end_from = this;
+  HeadIs(end.position, now);
 }
 
 void ModeMachine::Stash(const BlockHeader& header, SharedBytes payload) {
@@ -602,7 +705,7 @@ void ModeMachine::TakeStash() {
     if (state_ != State::kLive) return;  // what was not taken is fetched
     Take(block.header, block.payload);
   }
-  if (end_) ReachEnd(*end_);
+  if (at_->end) ReachEnd(*at_->end);
 }
 
 void ModeMachine::OnDamaged(TimePoint now) {
@@ -614,13 +717,13 @@ void ModeMachine::OnDamaged(TimePoint now) {
 }
 
 void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
-  if (header.end() <= position_) {
+  if (header.end() <= at_->position) {
     counters_.duplicate_bytes += header.length;
     return;
   }
-  auto skip = static_cast<std::size_t>(position_ - header.position);
+  auto skip = static_cast<std::size_t>(at_->position - header.position);
   counters_.duplicate_bytes += skip;
-  if (!aligned_) {
+  if (!at_->aligned) {
     // A new reader begins where a record does.
     const bool at_boundary =
         welcome_.records == RecordFormat::kRaw ||
@@ -629,24 +732,26 @@ void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
     if (!at_boundary) {
       const std::size_t partial =
           LengthOfRecords(welcome_.records, payload.bytes.subspan(skip), 1);
+      shared_->Moved();
       if (partial == 0) {
-        begun_ = false;  // what was taken for the beginning is inside a record
-        position_ = header.end();
-        records_ = header.records_before + header.records;
-        records_known_ = true;
+        at_->begun = false;  // what was taken for the beginning is inside a record
+        at_->position = header.end();
+        at_->records = header.records_before + header.records;
+        at_->records_known = true;
         return;
       }
       skip += partial;
     }
-    aligned_ = true;
-    begun_ = begun_ && header.position + skip == position_;
+    at_->aligned = true;
+    at_->begun = at_->begun && header.position + skip == at_->position;
   }
-  if (!begun_) BeginAt(header.position + skip);
+  if (!at_->begun) BeginAt(header.position + skip);
   ClosePendingGap(&header);
-  position_ = header.end();
-  records_ = header.records_before + header.records;
-  records_known_ = true;
-  last_time_ns_ = header.time_ns;
+  shared_->Moved();
+  at_->position = header.end();
+  at_->records = header.records_before + header.records;
+  at_->records_known = true;
+  at_->last_time_ns = header.time_ns;
   if (skip == header.length) return;
   ++counters_.blocks;
   counters_.bytes += header.length - skip;
@@ -656,27 +761,28 @@ void ModeMachine::Take(const BlockHeader& header, const SharedBytes& payload) {
 // ---- loss ----
 
 void ModeMachine::Lose(Position to, std::string reason) {
-  if (!begun_) {  // still on the way to where it begins: nothing of this was promised
-    position_ = to;
+  shared_->Moved();
+  if (!at_->begun) {  // still on the way to where it begins: nothing of this was promised
+    at_->position = to;
     return;
   }
-  aligned_ = true;  // every byte behind the gap counts, also the rest of a record
-  if (!pending_gap_) {
-    pending_gap_ = Gap{};
-    pending_gap_->session = session_;
-    pending_gap_->from = position_;
-    pending_gap_->records_known = records_known_;
-    pending_gap_->first_record = records_known_ ? records_ : 0;
-    pending_gap_->after = WallTime(std::chrono::nanoseconds(last_time_ns_));
-    pending_gap_->reason = std::move(reason);
+  at_->aligned = true;  // every byte behind the gap counts, also the rest of a record
+  if (!at_->pending_gap) {
+    at_->pending_gap = Gap{};
+    at_->pending_gap->session = at_->session;
+    at_->pending_gap->from = at_->position;
+    at_->pending_gap->records_known = at_->records_known;
+    at_->pending_gap->first_record = at_->records_known ? at_->records : 0;
+    at_->pending_gap->after = WallTime(std::chrono::nanoseconds(at_->last_time_ns));
+    at_->pending_gap->reason = std::move(reason);
   }
-  pending_gap_->to = to;
-  position_ = to;
+  at_->pending_gap->to = to;
+  at_->position = to;
 }
 
 void ModeMachine::ClosePendingGap(const BlockHeader* next) {
-  if (!pending_gap_) return;
-  Gap gap = *std::exchange(pending_gap_, std::nullopt);
+  if (!at_->pending_gap) return;
+  Gap gap = *std::exchange(at_->pending_gap, std::nullopt);
   if (next == nullptr) {
     gap.records_known = false;
   } else {
@@ -687,6 +793,7 @@ void ModeMachine::ClosePendingGap(const BlockHeader* next) {
   }
   ++counters_.gaps;
   counters_.lost_bytes += gap.bytes();
+  shared_->lost_bytes += gap.bytes();
   counters_.lost_records += gap.records;
   actions_.ReportGap(gap);
 }
@@ -696,30 +803,39 @@ void ModeMachine::Flush() {
 }
 
 void ModeMachine::GiveUp(const std::string& reason) {
-  if (begun_ && state_ != State::kEnded && known_head_ > position_) Lose(known_head_, reason);
+  if (at_->begun && !at_->ended && at_->known_head > at_->position)
+    Lose(at_->known_head, reason);
   Flush();
 }
 
 void ModeMachine::Stop() {
   if (state_ == State::kEnded || state_ == State::kStopped) return;
+  Retire();
+  at_->pending_gap.reset();
+}
+
+void ModeMachine::Retire() {
   LeaveLive();
   asked_.clear();
   stash_.clear();
   stash_bytes_ = 0;
-  pending_gap_.reset();
+  shared_->Release(*this);
   Enter(State::kStopped);
 }
 
 void ModeMachine::ReachEnd(const BlockHeader& end) {
-  if (state_ == State::kEnded || unresolved_ || position_ < end.position) return;
-  if (begun_ && position_ > end.position) {
-    end_.reset();  // it was noted before the beginning was known, and is no end
+  if (state_ == State::kEnded || at_->unresolved || at_->position < end.position) return;
+  if (at_->begun && at_->position > end.position) {
+    at_->end.reset();  // it was noted before the beginning was known, and is no end
     return;
   }
   ClosePendingGap(&end);
-  if (!begun_) BeginAt(end.position);
+  if (!at_->begun) BeginAt(end.position);
   LeaveLive();
   asked_.clear();
+  at_->ended = true;
+  shared_->Moved();
+  shared_->Release(*this);
   Enter(State::kEnded);
   actions_.EndOfStream(end.position, end.exit_status);
 }
@@ -762,6 +878,7 @@ void ModeMachine::OnTick(TimePoint now) {
     last_ping_ = now;
     Ping();
   }
+  if (doubt_) ResolveDoubt(now);
   if (!asked_.empty() && now - last_replay_ >= ask_again_) {
     // The answer was lost, or many others are served before: then asking ever again would only
     // make the publisher send everything twice.
@@ -769,10 +886,16 @@ void ModeMachine::OnTick(TimePoint now) {
     last_replay_ = now;
     ask_again_ = std::min<Duration>(2 * ask_again_, kAskAgainMax);
   }
-  if (state_ == State::kBridging && stash_.empty() && position_ >= known_head_ &&
+  if (state_ == State::kBridging && stash_.empty() && at_->position >= known_head_ &&
       now - last_ping_ >= kBridgeEvery) {
     // Subscribed, and at the head as far as it is known: look again until the first live
     // message.
+    last_ping_ = now;
+    Ping();
+  }
+  if (state_ == State::kCatchUp && shared_->several() &&
+      (asked_.empty() || known_head_ <= at_->position) && now - last_ping_ >= kStandbyEvery) {
+    // Others ask for what is missing; this one looks whether it is near the head again.
     last_ping_ = now;
     Ping();
   }

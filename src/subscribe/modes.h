@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "pipedup/types.h"
+#include "subscribe/shared_stream.h"
 #include "wire/block_header.h"
 #include "wire/control.h"
 
@@ -43,6 +45,9 @@ class ModeActions {
   /// under another id, as the publisher's machine has crashed.
   virtual void SessionContinues(const control::Welcome& now, SessionId old,
                                 Position position) = 0;
+  /// What this publisher has is not what is read, and is left alone as long as others have
+  /// that: another session, which may take its place later. Only of a stream that is shared.
+  virtual void StandsApart(const control::Welcome& session) { (void)session; }
   virtual void ModeChanged(control::Mode mode) = 0;
   /// Everything up to `position` was delivered or reported, and nothing comes after.
   virtual void EndOfStream(Position position, std::uint32_t exit_status) = 0;
@@ -87,6 +92,7 @@ struct ModeCounters {
   std::uint64_t lost_records = 0;
   std::uint64_t remakes = 0;         ///< times that silence made new sockets necessary
   std::uint64_t foreign_blocks = 0;  ///< blocks of another session, dropped
+  ModeCounters& operator+=(const ModeCounters& other);
 };
 
 /// JOINING (no welcome yet) → CATCH-UP (unsubscribed; ranges on request, at the consumer's
@@ -94,7 +100,8 @@ struct ModeCounters {
 /// LIVE. Any hole in LIVE leads back to BRIDGING; a consumer that is too slow, to CATCH-UP.
 /// ATTACHED takes the place of all three while the journal can be read on this machine: what is
 /// missing there is asked for by CATCH-UP, so that only the publisher ever says what is lost.
-/// What is delivered next is decided by position alone, whatever socket it came from.
+/// What is delivered next is decided by position alone, whatever socket it came from, and
+/// whichever of the machines that share a stream it came to.
 class ModeMachine {
  public:
   enum class State : std::uint8_t {
@@ -108,6 +115,14 @@ class ModeMachine {
   };
 
   ModeMachine(ModeOptions options, ModeActions& actions);
+  ~ModeMachine();
+  ModeMachine(const ModeMachine&) = delete;
+  ModeMachine& operator=(const ModeMachine&) = delete;
+
+  /// Reads what others read as well: before the first welcome. From then on
+  /// SharedStream::Settle is to be called after each call of this machine.
+  void Share(std::shared_ptr<SharedStream> shared);
+  const std::shared_ptr<SharedStream>& shared() const { return shared_; }
 
   /// New sockets are connected.
   void OnConnect(TimePoint now);
@@ -132,13 +147,14 @@ class ModeMachine {
 
   State state() const { return state_; }
   control::Mode mode() const;
-  SessionId session() const { return session_; }
+  SessionId session() const { return at_->session; }
   /// Every byte before it was delivered or reported lost.
-  Position position() const { return position_; }
-  bool began() const { return begun_; }
-  bool welcomed() const { return session_ != 0 && !resuming_; }
+  Position position() const { return at_->position; }
+  bool began() const { return at_->begun; }
+  /// Its own publisher has the session that is read, and has let it in.
+  bool welcomed() const { return session_ != 0; }
   /// position() says where it stands, though nothing may have been delivered yet.
-  bool located() const { return welcomed() && !unresolved_; }
+  bool located() const { return welcomed() && !at_->unresolved; }
   /// When the publisher was last heard; when the machine was made, if never.
   TimePoint last_heard() const { return last_heard_; }
   Position known_head() const { return known_head_; }
@@ -152,6 +168,26 @@ class ModeMachine {
   /// The consumer needs nothing more: nothing is read, delivered or counted as lost from here
   /// on. To be called from none of the actions.
   void Stop();
+  /// The same of this machine alone, where others go on: what is shared stays as it is.
+  void Retire();
+
+  // ---- for SharedStream ----
+
+  /// Others have moved what is shared; `version` is only kept for it.
+  void OnElsewhere(std::uint64_t version, TimePoint now);
+  std::uint64_t heard_version() const { return heard_version_; }
+  bool IsHeard(TimePoint now) const { return now - last_heard_ <= options_.dead_after; }
+  /// It has been let in, and reads the session or will again.
+  bool HoldsSession() const;
+  /// It has not been let in, and nothing is known that speaks against it.
+  bool MayCome() const;
+  /// Bytes come to it unasked, at the position that is shared.
+  bool IsStreaming() const;
+  /// It waits for a range that it has asked for.
+  bool IsFetching() const;
+  /// The first byte that can be had from it, or may be, as far as it has said since `since`;
+  /// nothing if none can.
+  std::optional<Position> ServesFrom(TimePoint since, TimePoint now) const;
 
  private:
   struct Stashed {
@@ -171,25 +207,35 @@ class ModeMachine {
   void EnterLive();
   bool EnterAttached(TimePoint now);
   void LeaveLive();
+  bool IsNearHead() const;
   bool RoomToSubscribe() const;
   Duration HeadsMayTake() const;
   bool IsReadable(const control::Welcome& welcome);
   bool Resume(const control::Welcome& welcome);
+  bool MustStandApart(const control::Welcome& welcome, TimePoint now) const;
+  void StandApart(const control::Welcome& welcome);
+  void LeaveSession();
+  void JoinSession(const control::Welcome& welcome, TimePoint now);
+  void TakeOver(const control::Welcome& welcome, TimePoint now);
+  bool StaysEnded(const control::Welcome& welcome, bool restarted);
+  void ResolveDoubt(TimePoint now);
+  void HeadIs(Position head, TimePoint now);
   void StartSession(const control::Welcome& welcome);
   void ChooseBeginning(const control::Welcome& welcome);
   void Take(const BlockHeader& header, const SharedBytes& payload);
   void TakeStash();
-  void OnHead(const BlockHeader& head);
+  void OnHead(const BlockHeader& head, TimePoint now);
   void Stash(const BlockHeader& header, SharedBytes payload);
   void Lose(Position to, std::string reason);
   void ClosePendingGap(const BlockHeader* next);
-  void NoteEnd(const BlockHeader& end);
+  void NoteEnd(const BlockHeader& end, TimePoint now);
   void ReachEnd(const BlockHeader& end);
   void Ask(TimePoint now);
   void SendRead(control::ReadFrom from, std::uint64_t max, Position begin);
   void ForgetAsked();
   void ContinueIn(const control::Welcome& welcome, Position end);
-  void OnGone(const control::Done& done);
+  void OnGone(const control::Done& done, TimePoint now);
+  void LoseWhatIsGone(TimePoint now);
   void BeginAt(Position position);
   void Ping();
   bool Subscribed() const { return state_ == State::kBridging || state_ == State::kLive; }
@@ -200,22 +246,21 @@ class ModeMachine {
   ModeActions& actions_;
   State state_ = State::kJoining;
 
-  // The session that is read.
-  SessionId session_ = 0;
+  std::shared_ptr<SharedStream> shared_;
+  Progress* at_;  // of shared_
+  std::uint64_t heard_version_ = 0;
+
+  // What its own publisher has.
+  SessionId session_ = 0;  // the one that is read, once that has let it in
+  SessionId apart_ = 0;    // another one, that stands apart
   control::Welcome welcome_;
-  std::optional<control::ReadFrom>
-      unresolved_;         // where to begin, when only the publisher knows
-  bool resuming_ = false;  // nobody has said yet whether session_ is still there
-  bool begun_ = false;     // position_ is where the next byte belongs
-  bool aligned_ = false;   // position_ is where a record begins, or was once
-  Position position_ = 0;
-  std::uint64_t records_ = 0;      // that ended before position_
-  bool records_known_ = false;     // else nothing has told yet
-  std::int64_t last_time_ns_ = 0;  // publish time of the last block taken
   Position known_head_ = 0;
   Position known_tail_ = 0;
-  std::optional<BlockHeader> end_;  // of the stream, once announced
-  std::optional<Gap> pending_gap_;  // waits for the block behind it, which tells its records
+  TimePoint head_said_{};
+  TimePoint head_moved_{};
+  Position gone_until_ = 0;        // it has nothing before that
+  std::string gone_reason_;        // in its words
+  std::optional<Position> doubt_;  // it has lost what it had; unless it gets there again
 
   // What is under way.
   std::deque<Asked> asked_;

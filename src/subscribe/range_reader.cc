@@ -71,7 +71,7 @@ void RangeReader::Send(const control::Message& message) {
 }
 
 void RangeReader::Receive() {
-  for (int i = 0; i < kMessagesPerCall && control_ && !failed_; ++i) {
+  for (int i = 0; i < kMessagesPerCall && control_ && !failed_ && !next_; ++i) {
     if (!control_->Receive(&frames_, 2)) return;
     if (frames_.empty()) continue;
     const ByteSpan first = frames_[0].bytes();
@@ -115,6 +115,7 @@ void RangeReader::OnMessage(const control::Message& message) {
                      return;
                    }
                    heard_ = loop_.now();
+                   if (done.outcome == control::Done::Outcome::kGone && AskNext()) return;
                    const std::uint64_t ticket = questions_.front().ticket;
                    questions_.pop_front();
                    const bool same = done.outcome != control::Done::Outcome::kWrongSession;
@@ -125,6 +126,13 @@ void RangeReader::OnMessage(const control::Message& message) {
                  [](const auto&) {},
              },
              message);
+}
+
+/// Whether another endpoint may have what this one no longer has: it is asked next.
+bool RangeReader::AskNext() {
+  if (++questions_.front().refused >= endpoints_.size()) return false;
+  next_ = true;
+  return true;
 }
 
 void RangeReader::Fail() {
@@ -139,6 +147,11 @@ void RangeReader::Fail() {
 
 void RangeReader::Tick() {
   if (!control_) return;
+  if (std::exchange(next_, false)) {
+    Close();
+    next_endpoint_ = (next_endpoint_ + 1) % endpoints_.size();
+    Connect();
+  }
   const Duration since = loop_.now() - heard_;
   if (failed_ || (!questions_.empty() && since > patience_)) {
     Fail();

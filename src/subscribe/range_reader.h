@@ -29,7 +29,8 @@ class RangeReaderEvents {
 };
 
 /// Connects when it is asked, as a tap, and leaves when it was not asked for a while. Whoever
-/// does not answer within `patience` is left, and the next of `endpoints` is asked next time.
+/// does not answer within `patience` is left, and the next of `endpoints` is asked next time;
+/// so is who no longer has what is asked for, as long as another one may.
 class RangeReader {
  public:
   RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint> endpoints,
@@ -47,6 +48,7 @@ class RangeReader {
   struct Question {
     std::uint64_t ticket = 0;
     control::Read read;
+    std::size_t refused = 0;  ///< endpoints that no longer have it
   };
   void Connect();
   void Close();
@@ -55,6 +57,7 @@ class RangeReader {
   void OnMessage(const control::Message& message);
   void Send(const control::Message& message);
   void Fail();
+  bool AskNext();
   void Tick();
 
   Context& context_;
@@ -71,6 +74,7 @@ class RangeReader {
   bool ipv6_ = false;  // alternates for names, which may be of either family
   bool welcome_ = false;
   bool failed_ = false;
+  bool next_ = false;  // endpoint: the question goes there
   std::uint64_t last_request_ = 0;
   std::deque<Question> questions_;  // not answered yet, oldest first
   std::vector<Message> frames_;

@@ -191,7 +191,7 @@ void Receiver::SendStatus() {
   control::Status status;
   status.session = machine_.session();
   status.position = written_;
-  status.lost = machine_.counters().lost_bytes;
+  status.lost = machine_.shared()->lost_bytes;
   status.mode = machine_.mode();
   said_ = written_;
   said_at_ = loop_.now();
@@ -239,14 +239,14 @@ void Receiver::MakeKnown() {
   }
 }
 
-void Receiver::SayGoodbye(Position written, bool ended) {
+void Receiver::SayGoodbye(Position written, bool ended, bool answers) {
   written_ = written;
-  if (control_ && machine_.welcomed()) MakeKnown();
+  if (control_ && machine_.welcomed() && answers) MakeKnown();
   if (machine_.began()) {
     control::Status status;
     status.session = machine_.session();
     status.position = written;
-    status.lost = machine_.counters().lost_bytes;
+    status.lost = machine_.shared()->lost_bytes;
     status.mode = ended ? control::Mode::kEnded : machine_.mode();
     Send(status);
   }
@@ -394,6 +394,9 @@ void Receiver::SessionChanged(const control::Welcome& now, SessionId old) {
 }
 void Receiver::SessionContinues(const control::Welcome& now, SessionId old, Position position) {
   events_.OnSessionContinues(now, old, position);
+}
+void Receiver::StandsApart(const control::Welcome& session) {
+  events_.OnStandsApart(session);
 }
 void Receiver::ModeChanged(control::Mode mode) {
   said_at_ = TimePoint{};

@@ -27,6 +27,8 @@ class ReceiverEvents {
   virtual void OnSessionChanged(const control::Welcome& now, SessionId old) = 0;
   virtual void OnSessionContinues(const control::Welcome& now, SessionId old,
                                   Position position) = 0;
+  /// Only if others read the same stream: see ModeActions.
+  virtual void OnStandsApart(const control::Welcome& session) { (void)session; }
   virtual void OnMode(control::Mode mode) = 0;
   virtual void OnEndOfStream(Position position, std::uint32_t exit_status) = 0;
   /// After each message: whatever it brought has been delivered. The place for SetProgress.
@@ -65,12 +67,14 @@ class Receiver final : private ModeActions {
   /// none of the events except OnReceived.
   void SetProgress(std::uint64_t queued, Position written);
   /// Tells the publisher where this subscriber stands, and that it leaves. Waits for an answer
-  /// that shows that it is known there, for at most half a second.
-  void SayGoodbye(Position written, bool ended);
+  /// that shows that it is known there, for at most half a second, if `answers`: if the
+  /// publisher is believed to be there.
+  void SayGoodbye(Position written, bool ended, bool answers = true);
   /// Drops both sockets; what was said leaves within half a second.
   void Close();
 
   ModeMachine& modes() { return machine_; }
+  const ModeMachine& modes() const { return machine_; }
   const ReceiverCounters& counters() const { return counters_; }
 
  private:
@@ -85,6 +89,7 @@ class Receiver final : private ModeActions {
   void Begin(const control::Welcome& session, Position position) override;
   void SessionChanged(const control::Welcome& now, SessionId old) override;
   void SessionContinues(const control::Welcome& now, SessionId old, Position position) override;
+  void StandsApart(const control::Welcome& session) override;
   void ModeChanged(control::Mode mode) override;
   void EndOfStream(Position position, std::uint32_t exit_status) override;
   void Remake() override;
@@ -114,7 +119,7 @@ class Receiver final : private ModeActions {
   EventLoop::WatchId data_watch_ = 0;
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId tick_ = 0;
-  EventLoop::TimerId remake_ = 0;  // while new sockets are due
+  EventLoop::TimerId remake_ = 0;              // while new sockets are due
   std::unique_ptr<AttachedJournal> attached_;  // while ATTACHED
   std::string attached_stream_;
   EventLoop::WatchId attached_watch_ = 0;

@@ -1,7 +1,9 @@
 // The subscriber's mode machine, fed by a publisher that may lie about everything: whatever
 // comes in whatever order, what is delivered follows on what was delivered or reported lost
 // before, byte for byte, also where a session goes on under another name; and in the end every
-// byte that the machine says it has passed was one or the other.
+// byte that the machine says it has passed was one or the other. The same of two or three
+// machines that share a stream, whose publishers agree about nothing but what stands at a
+// position.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -30,8 +32,83 @@ std::byte ByteAt(Position position) {
   return position % 100 == 99 ? std::byte{'\n'} : static_cast<std::byte>('a' + position % 26);
 }
 
+/// What has come of the stream, from all machines together.
+class CheckedStream {
+ public:
+  void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) {
+    Require(begun && !ended);
+    Require(header.session == session);
+    Require(from == expected);
+    Require(bytes.size() > 0 && from + bytes.size() == header.end());
+    for (std::size_t i = 0; i < bytes.size(); ++i) Require(bytes.bytes[i] == ByteAt(from + i));
+    expected = header.end();
+    something = delivered = true;
+    queued += bytes.size();
+  }
+  void ReportGap(const Gap& gap) {
+    Require(begun && !ended);
+    Require(gap.session == session);
+    Require(gap.to > gap.from);
+    something = true;
+    if (gap.from > expected) {
+      // What the publisher has lost, behind the place where its next session goes on.
+      Require(!lost_behind);
+      lost_behind = gap.from;
+      return;
+    }
+    Require(gap.from == expected && !lost_behind);
+    expected = gap.to;
+  }
+  void Begin(const control::Welcome& welcome, Position position) {
+    if (begun && welcome.session == session) Require(!something);
+    if (welcome.session != session) something = delivered = false;
+    begun = true;
+    ended = false;
+    session = welcome.session;
+    expected = position;
+  }
+  void SessionContinues(const control::Welcome& now, SessionId old, Position position) {
+    // One that resumes has begun under the new name already. Else, where it was to begin turned
+    // out to be inside a record, and that session is over.
+    const bool resumes = now.session == session && !something;
+    if (old != session && !resumes && !something) begun = false;
+    Require(!begun || old == session || resumes);
+    if (begun && something) {
+      // Bytes that are delivered again are another session's.
+      Require(position <= expected || ended);
+      Require(!lost_behind || *lost_behind >= position);
+    }
+    if (now.session == old && ended) Require(position == expected);
+    lost_behind.reset();
+    // One that has no byte yet may still begin elsewhere, also after a gap of the old session.
+    something = delivered;
+    session = now.session;
+    expected = position;
+    ended = false;
+  }
+  void SessionChanged(const control::Welcome& now, SessionId old) {
+    Require(now.session != old);
+    begun = something = delivered = false;
+  }
+  void EndOfStream(Position position) {
+    Require(begun && !ended);
+    Require(position == expected);
+    ended = true;
+  }
+
+  SessionId session = 0;
+  Position expected = 0;
+  std::optional<Position> lost_behind;  // in this event, and not said yet why
+  std::uint64_t queued = 0;
+  bool begun = false;
+  bool something = false;  // delivered, or reported lost
+  bool delivered = false;
+  bool ended = false;
+};
+
 class CheckingActions final : public ModeActions {
  public:
+  explicit CheckingActions(CheckedStream& to) : stream(to) {}
   void SendHello() override {}
   void SendRead(const control::Read& read) override {
     if (read.max > 0) sent.push_back(read.request);
@@ -57,68 +134,30 @@ class CheckingActions final : public ModeActions {
     attached = false;
   }
   void Deliver(const BlockHeader& header, Position from, SharedBytes bytes) override {
-    Require(begun && !ended && !over);
-    Require(header.session == session);
-    Require(from == expected);
-    Require(bytes.size() > 0 && from + bytes.size() == header.end());
-    for (std::size_t i = 0; i < bytes.size(); ++i) Require(bytes.bytes[i] == ByteAt(from + i));
-    expected = header.end();
-    something = delivered = true;
-    queued += bytes.size();
+    Require(!over);
+    stream.Deliver(header, from, bytes);
   }
   void ReportGap(const Gap& gap) override {
-    Require(begun && !ended && !over);
-    Require(gap.session == session);
-    Require(gap.to > gap.from);
-    something = true;
-    if (gap.from > expected) {
-      // What the publisher has lost, behind the place where its next session goes on.
-      Require(!lost_behind);
-      lost_behind = gap.from;
-      return;
-    }
-    Require(gap.from == expected && !lost_behind);
-    expected = gap.to;
+    Require(!over);
+    stream.ReportGap(gap);
   }
   void Begin(const control::Welcome& welcome, Position position) override {
     Require(!over);
-    if (begun && welcome.session == session) Require(!something);
-    if (welcome.session != session) something = delivered = false;
-    begun = true;
-    ended = false;
-    session = welcome.session;
-    expected = position;
+    stream.Begin(welcome, position);
   }
   void SessionContinues(const control::Welcome& now, SessionId old,
                         Position position) override {
     Require(!over);
-    // One that resumes has begun under the new name already. Else, where it was to begin turned
-    // out to be inside a record, and that session is over.
-    const bool resumes = now.session == session && !something;
-    if (old != session && !resumes && !something) begun = false;
-    Require(!begun || old == session || resumes);
-    if (begun && something) {
-      // Bytes that are delivered again are another session's.
-      Require(position <= expected || ended);
-      Require(!lost_behind || *lost_behind >= position);
-    }
-    if (now.session == old && ended) Require(position == expected);
-    lost_behind.reset();
-    // One that has no byte yet may still begin elsewhere, also after a gap of the old session.
-    something = delivered;
-    session = now.session;
-    expected = position;
-    ended = false;
+    stream.SessionContinues(now, old, position);
   }
   void SessionChanged(const control::Welcome& now, SessionId old) override {
-    Require(now.session != old);
-    begun = something = delivered = false;
+    Require(!over);
+    stream.SessionChanged(now, old);
   }
   void ModeChanged(control::Mode) override {}
   void EndOfStream(Position position, std::uint32_t) override {
-    Require(begun && !ended && !over);
-    Require(position == expected);
-    ended = true;
+    Require(!over);
+    stream.EndOfStream(position);
   }
   void Remake() override { remake = true; }
   void Fail(int, const std::string&) override {
@@ -126,16 +165,9 @@ class CheckingActions final : public ModeActions {
     over = true;
   }
 
+  CheckedStream& stream;
   std::vector<std::uint64_t> sent;
   std::uint64_t last_request = 0;
-  SessionId session = 0;
-  Position expected = 0;
-  std::optional<Position> lost_behind;  // in this event, and not said yet why
-  std::uint64_t queued = 0;
-  bool begun = false;
-  bool something = false;  // delivered, or reported lost
-  bool delivered = false;
-  bool ended = false;
   bool over = false;
   bool remake = false;
   bool subscribed = false;
@@ -171,11 +203,34 @@ SharedBytes PayloadOf(const BlockHeader& header) {
   return {bytes, ByteSpan(*bytes)};
 }
 
+/// A machine, and what it wants done.
+struct Reader {
+  Reader(const ModeOptions& options, CheckedStream& stream)
+      : actions(stream), machine(options, actions) {}
+  CheckingActions actions;
+  ModeMachine machine;
+  std::size_t asked_before = 0;
+};
+
+/// What its owner does after each event.
+void Follow(Reader& reader, const CheckedStream& stream, TimePoint now) {
+  if (reader.actions.over) {
+    if (reader.machine.state() != ModeMachine::State::kStopped) reader.machine.Retire();
+    return;
+  }
+  Require(reader.actions.attached == (reader.machine.state() == ModeMachine::State::kAttached));
+  if (reader.actions.remake) {
+    reader.actions.remake = reader.actions.subscribed = false;
+    reader.machine.OnConnect(now);
+  }
+  reader.machine.OnQueued(stream.queued, now);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
-  CheckingActions actions;
+  CheckedStream stream;
   ModeOptions options;
   options.from.kind = static_cast<Beginning::Kind>(input.Byte() % 6);
   options.from.value = input.Number();
@@ -183,17 +238,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.follow = how % 2 == 0;
   if (how / 2 % 4 == 3) {
     options.resume = Resumption{1 + how / 8 % 2, input.Number()};
-    actions.begun = true;
-    actions.session = options.resume->session;
-    actions.expected = options.resume->position;
+    stream.begun = true;
+    stream.session = options.resume->session;
+    stream.expected = options.resume->position;
   }
   options.attach = options.from.value % 2 == 0;
   options.hold_bytes = kHoldBytes;
-  ModeMachine machine(options, actions);
+  std::vector<std::unique_ptr<Reader>> readers;
+  const std::size_t count = std::array<std::size_t, 4>{1, 1, 2, 3}[how / 16 % 4];
+  while (readers.size() < count) {
+    readers.push_back(std::make_unique<Reader>(options, stream));
+    if (readers.size() > 1) readers.back()->machine.Share(readers.front()->machine.shared());
+  }
   TimePoint now{std::chrono::hours(1)};
-  machine.OnConnect(now);
+  for (auto& reader : readers) reader->machine.OnConnect(now);
   while (!input.empty()) {
-    const std::size_t asked_before = actions.sent.size();
+    Reader& reader = *readers[count == 1 ? 0 : input.Byte() % count];
+    CheckingActions& actions = reader.actions;
+    ModeMachine& machine = reader.machine;
+    for (auto& one : readers) one->asked_before = one->actions.sent.size();
     switch (input.Byte() % 15) {
       case 0: {
         control::Welcome welcome;
@@ -258,31 +321,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         actions.attachable = !actions.attachable;
         break;
       case 10:
-        actions.queued -= std::min(actions.queued, input.Byte() * 1024);
+        stream.queued -= std::min(stream.queued, input.Byte() * 1024);
         break;
       default:
         now += std::chrono::milliseconds(input.Byte() * 20);
         machine.OnTick(now);
         break;
     }
+    machine.shared()->Settle(now);
     // An event frees two reads at the most, and those are asked for again.
-    Require(actions.sent.size() - asked_before <= 2);
-    Require(!actions.lost_behind);
-    if (actions.over) return 0;
-    Require(actions.attached == (machine.state() == ModeMachine::State::kAttached));
-    if (actions.remake) {
-      actions.remake = actions.subscribed = false;
-      machine.OnConnect(now);
-    }
-    machine.OnQueued(actions.queued, now);
+    for (auto& one : readers) Require(one->actions.sent.size() - one->asked_before <= 2);
+    Require(!stream.lost_behind);
+    const auto over = [](const auto& one) { return one->actions.over; };
+    if (std::ranges::all_of(readers, over)) return 0;
+    for (auto& one : readers) Follow(*one, stream, now);
   }
-  if (actions.over) return 0;
-  if (machine.state() != ModeMachine::State::kEnded) {
-    const Position known = machine.known_head();
-    machine.GiveUp("the publisher vanished");
-    if (machine.began() && machine.welcomed()) Require(machine.position() >= known);
+  ModeMachine& first = readers.front()->machine;
+  if (!first.shared()->progress.ended) {
+    const Position known = first.shared()->progress.known_head;
+    first.GiveUp("the publisher vanished");
+    const bool welcomed =
+        std::ranges::any_of(readers, [](const auto& one) { return one->machine.welcomed(); });
+    if (first.began() && welcomed) Require(first.position() >= known);
   }
-  machine.Flush();
-  if (machine.began() && actions.begun) Require(machine.position() == actions.expected);
+  first.Flush();
+  if (first.began() && stream.begun) Require(first.position() == stream.expected);
   return 0;
 }

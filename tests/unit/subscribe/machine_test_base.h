@@ -58,6 +58,9 @@ class RecordingActions final : public ModeActions {
   void SessionChanged(const control::Welcome& now, SessionId old) override {
     calls.push_back("session " + std::to_string(old) + " -> " + std::to_string(now.session));
   }
+  void StandsApart(const control::Welcome& session) override {
+    calls.push_back("apart " + std::to_string(session.session));
+  }
   void ModeChanged(control::Mode mode) override {
     calls.push_back("mode " + std::string(control::ToText(mode)));
   }

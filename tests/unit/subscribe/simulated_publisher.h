@@ -90,13 +90,17 @@ class SimulatedPublisher {
 
   void Produce(std::string_view bytes, bool all) {
     session_.bytes += bytes;
+    Copy(bytes, all);
+  }
+  /// The same of bytes that the session has already, from another one that publishes it.
+  void Copy(std::string_view bytes, bool all) {
     journal_->Append(AsBytes(bytes));
     journal_->PublishFinished();
     if (all) journal_->PublishAll();
   }
   void End() {
     journal_->PublishAll();
-    session_.ended = true;
+    session_.ended = ended_ = true;
     SendHead();
   }
   void SendHead() { SendLive(HeadHeader(), {}); }
@@ -114,7 +118,7 @@ class SimulatedPublisher {
     welcome.head = journal_->head();
     welcome.records = session_.format;
     welcome.now_ns = *wall_ns_;
-    welcome.ended = session_.ended;
+    welcome.ended = ended_;
     Send(welcome);
   }
   void Read(const control::Read& read) {
@@ -149,7 +153,7 @@ class SimulatedPublisher {
       Send(MakeDone(request, control::Done::Outcome::kGone, pending.next));
       reads_.pop_front();
     } else if (pending.left == 0 || pending.next >= journal_->head()) {
-      if (session_.ended && pending.next >= journal_->head()) {
+      if (ended_ && pending.next >= journal_->head()) {
         answers.push_back(ReplayBlock{HeadHeader(), {}});
       }
       Send(MakeDone(request, control::Done::Outcome::kOk, pending.next));
@@ -163,6 +167,7 @@ class SimulatedPublisher {
     return true;
   }
 
+  bool ended() const { return ended_; }
   const Journal& journal() const { return *journal_; }
   void set_faults(const Faults& faults) { faults_ = faults; }
 
@@ -191,7 +196,7 @@ class SimulatedPublisher {
 
   BlockHeader HeadHeader() const {
     BlockHeader header;
-    header.kind = session_.ended ? BlockKind::kEndOfStream : BlockKind::kHead;
+    header.kind = ended_ ? BlockKind::kEndOfStream : BlockKind::kHead;
     header.session = session_.id;
     header.position = journal_->head();
     header.records_before = journal_->records();
@@ -200,7 +205,7 @@ class SimulatedPublisher {
   }
   control::Done MakeDone(std::uint64_t request, control::Done::Outcome outcome, Position next) {
     return {request,          outcome,          session_.id,   next,
-            journal_->tail(), journal_->head(), session_.ended};
+            journal_->tail(), journal_->head(), ended_};
   }
   bool Start(Pending& pending) {
     const control::ReadFrom& from = pending.read.from;
@@ -230,6 +235,7 @@ class SimulatedPublisher {
   const std::int64_t* wall_ns_;
   std::unique_ptr<Journal> journal_;
   std::deque<Pending> reads_;
+  bool ended_ = false;
   bool subscribed_ = false;
   bool member_ = false;
 };

@@ -1,0 +1,198 @@
+#include "subscribe/stream_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace pipedup {
+namespace {
+
+constexpr auto kSettleEvery = std::chrono::milliseconds(50);
+constexpr auto kHeardLately = std::chrono::milliseconds(1500);
+
+}  // namespace
+
+/// An endpoint, and what comes from there.
+class StreamReader::Link final : private ReceiverEvents {
+ public:
+  Link(StreamReader& reader, Context& context, const ReceiverOptions& options, bool alone)
+      : reader_(reader),
+        events_(reader.events_),
+        endpoint_(options.endpoint.data()),
+        name_(alone ? "" : endpoint_),
+        receiver_(context, reader.loop_, options, *this) {}
+
+  Receiver& receiver() { return receiver_; }
+  const Receiver& receiver() const { return receiver_; }
+  ModeMachine& modes() { return receiver_.modes(); }
+  const ModeMachine& modes() const { return receiver_.modes(); }
+  const std::string& endpoint() const { return endpoint_; }
+  const std::string& name() const { return name_; }
+  bool failed() const { return failed_; }
+  void set_failed() { failed_ = true; }
+
+ private:
+  void OnBegin(const control::Welcome& session, Position position) override {
+    events_.OnBegin(session, position);
+  }
+  void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) override {
+    events_.OnBytes(header, from, std::move(bytes));
+  }
+  void OnGap(const Gap& gap) override { events_.OnGap(gap); }
+  void OnSessionChanged(const control::Welcome& now, SessionId old) override {
+    events_.OnSessionChanged(now, old);
+  }
+  void OnSessionContinues(const control::Welcome& now, SessionId old,
+                          Position position) override {
+    events_.OnSessionContinues(now, old, position);
+  }
+  void OnStandsApart(const control::Welcome& session) override {
+    events_.OnStandsApart(name_, session);
+  }
+  void OnMode(control::Mode mode) override { events_.OnMode(name_, mode); }
+  void OnEndOfStream(Position position, std::uint32_t exit_status) override {
+    events_.OnEndOfStream(position, exit_status);
+  }
+  void OnReceived() override { reader_.OnReceived(); }
+  void OnLetGo(const std::string& reason) override { events_.OnLetGo(name_, reason); }
+  void OnDamaged(const std::string& what) override { events_.OnDamaged(name_, what); }
+  void OnNotAttached(const std::string& why) override { events_.OnNotAttached(name_, why); }
+  void OnSilence() override { events_.OnSilence(name_); }
+  void OnFail(int exit_status, const std::string& text) override {
+    reader_.OnLinkFailed(*this, exit_status, text);
+  }
+
+  StreamReader& reader_;
+  StreamEvents& events_;
+  const std::string endpoint_;
+  const std::string name_;
+  bool failed_ = false;
+  Receiver receiver_;
+};
+
+StreamReader::StreamReader(Context& context, EventLoop& loop,
+                           const std::vector<ReceiverOptions>& options, StreamEvents& events)
+    : loop_(loop), events_(events) {
+  const bool alone = options.size() == 1;
+  for (const ReceiverOptions& one : options) {
+    links_.push_back(std::make_unique<Link>(*this, context, one, alone));
+    if (!shared_) {
+      shared_ = links_.back()->modes().shared();
+    } else {
+      links_.back()->modes().Share(shared_);
+    }
+  }
+  if (alone) return;
+  // Also what a tick of one of them has done concerns the others.
+  settle_ = loop_.Every(kSettleEvery, [this] { shared_->Settle(loop_.now()); });
+}
+
+StreamReader::~StreamReader() {
+  Close();
+}
+
+void StreamReader::Close() {
+  loop_.Cancel(settle_);
+  settle_ = 0;
+  for (const auto& link : links_) link->receiver().Close();
+}
+
+void StreamReader::OnReceived() {
+  shared_->Settle(loop_.now());
+  events_.OnReceived();
+}
+
+void StreamReader::SetProgress(std::uint64_t queued, Position written) {
+  for (const auto& link : links_) {
+    if (!link->failed()) link->receiver().SetProgress(queued, written);
+  }
+}
+
+void StreamReader::SayGoodbye(Position written, bool ended) {
+  for (const auto& link : links_) {
+    if (link->failed()) continue;
+    const bool answers =
+        links_.size() == 1 || loop_.now() - link->modes().last_heard() < kHeardLately;
+    link->receiver().SayGoodbye(written, ended, answers);
+  }
+}
+
+void StreamReader::Stop() {
+  for (const auto& link : links_) link->modes().Stop();
+}
+
+void StreamReader::Flush() {
+  links_.front()->modes().Flush();
+}
+
+void StreamReader::GiveUp(const std::string& reason) {
+  links_.front()->modes().GiveUp(reason);
+}
+
+void StreamReader::OnLinkFailed(Link& link, int exit_status, const std::string& text) {
+  if (link.failed()) return;
+  link.set_failed();
+  const bool last = std::ranges::all_of(links_, [](const auto& one) { return one->failed(); });
+  // That a publisher has vanished is true of the stream: nobody else has had it any more.
+  if (last || exit_status == kExitUnreachable) {
+    events_.OnFail(exit_status, text);
+    return;
+  }
+  events_.OnEndpointFailed(link.name(), text);
+  loop_.After(Duration(0), [this, &link] {  // not while it calls
+    link.modes().Retire();
+    link.receiver().Close();
+    shared_->Settle(loop_.now());
+  });
+}
+
+bool StreamReader::welcomed() const {
+  return std::ranges::any_of(links_, [](const auto& link) { return link->modes().welcomed(); });
+}
+
+TimePoint StreamReader::last_heard() const {
+  TimePoint last{};
+  for (const auto& link : links_) last = std::max(last, link->modes().last_heard());
+  return last;
+}
+
+ModeCounters StreamReader::counters() const {
+  ModeCounters sum;
+  for (const auto& link : links_) sum += link->modes().counters();
+  return sum;
+}
+
+ReceiverCounters StreamReader::receiver_counters() const {
+  ReceiverCounters sum;
+  for (const auto& link : links_) {
+    sum.damaged_blocks += link->receiver().counters().damaged_blocks;
+    sum.foreign_messages += link->receiver().counters().foreign_messages;
+  }
+  return sum;
+}
+
+Position StreamReader::known_tail() const {
+  Position tail = UINT64_MAX;
+  for (const auto& link : links_) {
+    const ModeMachine& modes = link->modes();
+    const bool has_it =
+        !link->failed() && modes.welcomed() && modes.session() == progress().session;
+    if (has_it) tail = std::min(tail, modes.known_tail());
+  }
+  return tail;
+}
+
+const std::string& StreamReader::endpoint(std::size_t number) const {
+  return links_[number]->endpoint();
+}
+
+TimePoint StreamReader::last_heard(std::size_t number) const {
+  return links_[number]->modes().last_heard();
+}
+
+bool StreamReader::is_asked(std::size_t number) const {
+  return !links_[number]->failed();
+}
+
+}  // namespace pipedup
