@@ -350,6 +350,7 @@ void Receiver::OnWelcome(const control::Welcome& welcome) {
                                      std::to_string(control::kProtocolVersion));
     return;
   }
+  events_.OnWelcome(welcome);
   stream_ = welcome.stream;
   window_ = welcome.window;
   if (!data_connected_) {
