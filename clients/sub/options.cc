@@ -39,7 +39,9 @@ std::vector<Option> StreamOptions(Line* to) {
                   "have the "
                   "same session are read as one stream: each block is taken from whoever has "
                   "it first, "
-                  "and what one lacks from the others. One that dies is not felt.",
+                  "and what one lacks from the others. One that dies is not felt. Different "
+                  "streams are "
+                  "merged: whole records are interleaved (see --prefix), until all have ended.",
        .target = cli::List(
            [to](std::string_view text) -> std::string {
              std::string endpoint;
@@ -79,11 +81,11 @@ std::vector<Option> StreamOptions(Line* to) {
            "Also after a kill at any point, without loss. Where stdout is a regular file (give "
            "it by >>) not a byte comes twice. Where it is a pipe, or with consumers, the one "
            "write that was under way may: its positions are said. --from and --last count "
-           "while there is no FILE yet, or when its session is gone.",
+           "while there is no FILE yet, or when its session is gone. Of one stream only.",
        .target = cli::Text(&options.cursor, CheckFile)},
       {.name = "count",
        .value = "N",
-       .summary = "Stop after N records.",
+       .summary = "Stop after N records, of all streams together.",
        .target = cli::Count(&options.count, 1)},
       {.name = "timeout",
        .value = "DURATION",

@@ -29,7 +29,8 @@ struct StartAt {
 struct SubscriberOptions {
   /// Where publishers are. Several of the same session are read as one stream: each block is
   /// taken from whoever has it first, and what one lacks, or takes along when it dies, from the
-  /// others. At least one, none twice.
+  /// others. Those of other sessions are other streams, of which whole records are interleaved
+  /// in the output. At least one, none twice.
   std::vector<std::string> endpoints = {"tcp://127.0.0.1:5590"};
   std::optional<std::string> stream;  ///< none: the one that the publisher has
   StartAt from;

@@ -43,6 +43,23 @@ void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap) {
   reporter.Warn("gap", text + ": " + gap.reason, fields);
 }
 
+void ReportStreamStats(Reporter& reporter, const std::string& stream, Position begin,
+                       Position position, const StreamReader& reader) {
+  const ModeCounters modes = reader.counters();
+  reporter.Info("stream-stats",
+                "stream '" + stream + "': positions " + std::to_string(begin) + " to " +
+                    std::to_string(position) + ", " + std::to_string(modes.lost_bytes) +
+                    " bytes lost in " + std::to_string(modes.gaps) + " gaps",
+                {{"stream", stream},
+                 {"session", Hex(reader.progress().session)},
+                 {"begin", begin},
+                 {"position", position},
+                 {"ended", reader.progress().ended},
+                 {"lost_bytes", modes.lost_bytes},
+                 {"lost_records", modes.lost_records},
+                 {"gaps", modes.gaps}});
+}
+
 void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,
                           std::uint64_t behind) {
   reporter.Warn(

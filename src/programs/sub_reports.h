@@ -7,12 +7,17 @@
 #include "pipedup/reporter.h"
 #include "pipedup/subscriber.h"
 #include "pipedup/types.h"
+#include "subscribe/stream_reader.h"
 #include "wire/control.h"
 
 namespace pipedup {
 
 /// A gap of the stream itself, on its way here.
 void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap);
+
+/// What was read of one of several streams.
+void ReportStreamStats(Reporter& reporter, const std::string& stream, Position begin,
+                       Position position, const StreamReader& reader);
 
 /// One consumer of several stands still, `behind` bytes behind, and has begun to lose data.
 void ReportConsumerPassed(Reporter& reporter, const std::string& consumer,

@@ -2,11 +2,11 @@
 // <pipedup/subscriber.h>.
 #include <algorithm>
 #include <csignal>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "consume/consumers.h"
-#include "consume/labeler.h"
+#include "consume/merger.h"
 #include "consume/output.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -28,7 +28,8 @@
 #include "programs/sub_output.h"
 #include "programs/sub_receiver.h"
 #include "programs/sub_reports.h"
-#include "subscribe/stream_reader.h"
+#include "programs/sub_stream.h"
+#include "subscribe/streams.h"
 #include "wire/block_header.h"
 
 namespace pipedup {
@@ -36,10 +37,17 @@ namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
-constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
+
+SharedBytes Prepend(const std::string& before, SharedBytes bytes) {
+  if (before.empty()) return bytes;
+  auto both = std::make_shared<std::string>(before);
+  both->append(AsText(bytes.bytes));
+  const ByteSpan view = AsBytes(*both);
+  return {std::move(both), view};
+}
 
 /// One run of a subscriber.
-class SubscribeRun final : private StreamEvents, private ConsumersEvents {
+class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
  public:
   SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
       : options_(options),
@@ -47,12 +55,10 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
         signals_(MakeSubSignals(options)),
         context_(LoadSubscriberKeys(options.server_key, options.curve_secret)),
         cursor_(SubCursor::Open(options, reporter)),
-        begin_(resuming() ? cursor_->resumption()->position : 0),
-        resuming_(resuming()),
         output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
-        labeler_({options.prefix, options.timestamps}, RecordFormat::kLines),
-        reader_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), *this) {
-    waiting_.resize(reader_.endpoints());
+        merger_([this](MergePart part) { Emit(std::move(part)); }),
+        readers_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), AddStream(),
+                 [this](const control::Welcome& welcome) { return OnOtherStream(welcome); }) {
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
     loop_.Every(kTickEvery, [this] { Tick(); });
@@ -68,180 +74,146 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
     Leave();
     output_->Abort();
     SettleCursor();
+    if (options_.stats && several()) SayStreamStats();
     if (options_.stats) SayStats();
     return ExitStatus();
   }
 
  private:
-  const Progress& at() const { return reader_.progress(); }
-  bool resuming() const { return cursor_ && cursor_->resumption(); }
+  /// The only stream there is, or the first one.
+  SubStream& first() { return streams_.front(); }
+  const Progress& at() { return readers_.readers().front().progress(); }
+  bool several() const { return streams_.size() > 1; }
 
-  // ---- what the reader tells ----
-
-  void OnBegin(const control::Welcome& session, Position position) override {
-    first_ = resuming_;
-    begin_ = position;
-    format_ = session.records;
-    stream_ = session.stream;
-    if (format_ == RecordFormat::kRaw && options_.count) {
-      OnFail(kExitFailure, "--count: stream '" + stream_ + "' is raw, it has no records");
-      return;
-    }
-    labeler_.Restart(session.stream, session.records);
-    resuming_ = false;
-    if (cursor_) cursor_->OnBegin(session, position);
-    reporter_.Debug("begin",
-                    "stream '" + session.stream + "', session " + Hex(session.session) +
-                        ", from position " + std::to_string(position),
-                    {{"stream", session.stream},
-                     {"session", Hex(session.session)},
-                     {"position", position}});
+  StreamEvents& AddStream() {
+    SubStreamOwner& owner = *this;
+    streams_.emplace_back(options_, reporter_, loop_, cursor_.get(), owner, merger_.Add());
+    return streams_.back();
   }
 
-  void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) override {
+  /// An endpoint has another stream than those that are read.
+  StreamEvents* OnOtherStream(const control::Welcome& welcome) {
+    if (cursor_) {
+      reporter_.Error("cursor", "--cursor: the endpoints have several streams ('" +
+                                    first().name() + "', '" + welcome.stream +
+                                    "'), and a cursor is of one: run one for each");
+      Finish(kExitUsage);
+      return nullptr;
+    }
+    reporter_.Info("stream",
+                   "stream '" + welcome.stream + "', session " + Hex(welcome.session) +
+                       ", is read as well",
+                   {{"stream", welcome.stream}, {"session", Hex(welcome.session)}});
+    return &AddStream();
+  }
+
+  // ---- what the streams tell ----
+
+  void OnStreamBegin(SubStream& stream, RecordFormat format) override {
+    merger_.SetFormat(stream.number(), format);
+  }
+
+  void OnStreamBytes(SubStream& stream, const BlockHeader& header, Position from,
+                     SharedBytes bytes) override {
     if (finishing_) return;
+    received_ += bytes.size();
+    merger_.Push(stream.number(), header, from, std::move(bytes));
+  }
+
+  void OnStreamCut(SubStream& stream) override { merger_.EndRecord(stream.number()); }
+
+  /// What is to be written next.
+  void Emit(MergePart part) {
+    if (finishing_) return;
+    SubStream& stream = *std::next(streams_.begin(), static_cast<long>(part.stream));
     bool last = false;
+    SharedBytes& bytes = part.bytes;
     if (options_.count) {
       const std::uint64_t wanted = *options_.count - records_;
-      const std::size_t length = LengthOfRecords(format_, bytes.bytes, wanted);
+      const std::size_t length = LengthOfRecords(stream.format(), bytes.bytes, wanted);
       if (length > 0) {
         bytes = bytes.Part(0, length);
         last = true;
       }
-      records_ += CountRecords(format_, bytes.bytes);
-    } else {
-      records_ += from == header.position ? header.records : CountRecords(format_, bytes.bytes);
     }
-    received_ += bytes.size();
-    const Position end = from + bytes.size();
-    if (options_.prefix || options_.timestamps) {
-      PushLabelled(header, from, bytes);
-    } else {
-      output_->Push(std::move(bytes), header.session, from, end);
+    const bool whole = bytes.size() == part.header.length;
+    records_ += whole ? part.header.records : CountRecords(stream.format(), bytes.bytes);
+    const Position end = part.from + bytes.size();
+    Write(stream, part);
+    if (!last) return;
+    stream.EndAt(end);
+    Finish(kExitOk);
+  }
+
+  void Write(SubStream& stream, const MergePart& part) {
+    const SessionId session = part.header.session;
+    const Position end = part.from + part.bytes.size();
+    if (options_.endpoints.size() > 1) parts_.Add(part.stream, session, part.from, end);
+    if (!options_.prefix && !options_.timestamps && part.before.empty()) {
+      output_->Push(part.bytes, session, part.from, end);
+      return;
     }
-    if (last) {
-      end_override_ = end;
-      Finish(kExitOk);
+    // A piece with labels is noted as a whole, and repeated as a whole.
+    const std::size_t most = cursor_ ? kMostNotedBytes : part.bytes.size();
+    SharedBytes bytes = part.bytes;
+    std::string before = part.before;
+    for (Position from = part.from; bytes.size() > 0;) {
+      const SharedBytes some = bytes.Part(0, most);
+      SharedBytes labelled = some;
+      if (options_.prefix || options_.timestamps)
+        labelled = stream.Label(part.header, from, some);
+      output_->Push(Prepend(std::exchange(before, ""), std::move(labelled)), session, from,
+                    from + some.size());
+      from += some.size();
+      bytes = bytes.Part(some.size());
     }
   }
 
-  void OnReceived() override {
-    if (finishing_) reader_.Stop();
+  void OnStreamReceived() override { OnReceived(); }
+
+  void OnStrictGap() override { Finish(kExitLoss); }
+
+  void OnStreamOver(SubStream& stream, int exit_status) override {
+    (void)stream, (void)exit_status;
+    FinishIfOver();
+  }
+
+  void OnRunFailed(int exit_status) override { Finish(exit_status); }
+
+  bool finishing() const override { return finishing_; }
+
+  /// When all streams have ended, with the status of the first one that did not end well.
+  void FinishIfOver() {
+    const bool over = std::ranges::all_of(streams_, &SubStream::over);
+    if (finishing_ || !over || readers_.MayGrow()) return;
+    int status = kExitOk;
+    for (const SubStream& stream : streams_) {
+      if (status == kExitOk) status = stream.over_status();
+    }
+    Finish(status);
+  }
+
+  void OnReceived() {
+    ForEach([this](SubStream& stream, StreamReader& reader) {
+      if (finishing_ || (stream.over() && !stream.ended())) reader.Stop();
+    });
     if (!output_->open()) {
       OnReaderLeft();
       return;
     }
-    if (!stopped_ && !left_) reader_.SetProgress(output_->queued(), WrittenPosition());
+    if (!stopped_ && !left_) {
+      ForEach([this](SubStream& stream, StreamReader& reader) {
+        // What is held back for another stream's sake is no reason for that one to wait.
+        reader.SetProgress(output_->queued() + merger_.held(stream.number()),
+                           WrittenPosition(stream, reader));
+      });
+    }
     if (finishing_ && output_->done()) {
       StopLoop();
     } else if (finishing_ && output_->runs_programs() && output_->drained() && !left_) {
       // They have all of it and may need long to end: the publisher need not wait for that.
       loop_.After(Duration(0), [this] { Leave(); });
     }
-  }
-
-  void OnGap(const Gap& gap) override {
-    if (end_override_) return;  // behind the end that was asked for
-    ReportGap(reporter_, stream_, gap);
-    if (options_.strict) {
-      reporter_.Error("strict", "--strict: stopped at the first gap");
-      end_override_ = gap.from;
-      Finish(kExitLoss);
-    }
-  }
-
-  void OnSessionChanged(const control::Welcome& now, SessionId old) override {
-    if (resuming_) {
-      resuming_ = false;
-      vanished_ = !cursor_->OnGone(now);
-      return;
-    }
-    const bool after_end = ended_;
-    ended_ = false;
-    const std::string text =
-        "following session " + Hex(now.session) + " of stream '" + now.stream + "' after " +
-        Hex(old) + (after_end ? ", which has ended" : ", which vanished before its end");
-    const Fields fields = {{"stream", now.stream},
-                           {"session", Hex(now.session)},
-                           {"old_session", Hex(old)},
-                           {"old_ended", after_end}};
-    if (after_end) {
-      reporter_.Info("session", text, fields);
-    } else {
-      vanished_ = true;
-      reporter_.Warn("session", text + "; what it published last may be missing", fields);
-    }
-  }
-
-  void OnSessionContinues(const control::Welcome& now, SessionId old,
-                          Position position) override {
-    if (std::exchange(ended_, false) && old == now.session) {
-      reporter_.Info("continues", "the stream goes on at position " + std::to_string(position),
-                     {{"session", Hex(old)}, {"position", position}});
-      return;
-    }
-    continued_ = {old, position};
-    vanished_ = true;
-    if (cursor_) cursor_->OnBegin(now, position);
-    reporter_.Warn(
-        "continues",
-        "the publisher has lost what it published last: session " + Hex(old) + " goes on as " +
-            Hex(now.session) + " at position " + std::to_string(position) +
-            "; bytes that were published behind it, and not heard of here, are missing",
-        {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
-  }
-
-  void OnMode(const std::string& endpoint, control::Mode mode) override {
-    reporter_.Debug("mode", "mode: " + std::string(control::ToText(mode)) + At(endpoint));
-  }
-
-  void OnEndOfStream(Position position, std::uint32_t exit_status) override {
-    ended_ = true;
-    const std::string status = exit_status == kUnknownExitStatus
-                                   ? ""
-                                   : ", producer's status " + std::to_string(exit_status);
-    const std::string text = "end of stream at position " + std::to_string(position) + status;
-    const Fields fields = {{"position", position}, {"status", std::uint64_t{exit_status}}};
-    if (options_.follow) {
-      reporter_.Info("end", text + "; waiting for the next session", fields);
-      return;
-    }
-    reporter_.Debug("end", text, fields);
-    Finish(kExitOk);
-  }
-
-  void OnLetGo(const std::string& endpoint, const std::string& reason) override {
-    reporter_.Warn("let-go", "the publisher" + At(endpoint) +
-                                 " no longer waits for this subscriber: " + reason);
-  }
-
-  void OnDamaged(const std::string& endpoint, const std::string& what) override {
-    reporter_.Warn("damaged", "a block" + From(endpoint) + " arrived damaged (" + what +
-                                  ") and is fetched again");
-  }
-
-  void OnNotAttached(const std::string& endpoint, const std::string& why) override {
-    reporter_.Debug("not-attached", "the network is used" + At(endpoint) + ": " + why);
-  }
-
-  void OnSilence(const std::string& endpoint) override {
-    reporter_.Debug("silence", "nothing was heard" + From(endpoint) + ": connecting anew");
-  }
-
-  void OnStandsApart(const std::string& endpoint, const control::Welcome& session) override {
-    ReportStandsApart(reporter_, endpoint, session, at().session);
-  }
-
-  void OnEndpointFailed(const std::string& endpoint, const std::string& text) override {
-    reporter_.Warn(
-        "endpoint",
-        "the publisher" + At(endpoint) + " is of no use, the others are read: " + text,
-        {{"endpoint", endpoint}});
-  }
-
-  void OnFail(int exit_status, const std::string& text) override {
-    reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
-    Finish(exit_status);
   }
 
   // ---- what happens here ----
@@ -279,7 +251,7 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
   }
 
   void OnConsumerGap(const std::string& consumer, const Gap& gap) override {
-    ReportConsumerGap(reporter_, stream_, consumer, gap);
+    ReportConsumerGap(reporter_, NameOf(gap.session), consumer, gap);
   }
 
   void OnConsumerEnded(const std::string& consumer, int exit_status,
@@ -301,55 +273,13 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
 
   void OnJournalWarning(const std::string& text) override { reporter_.Warn("journal", text); }
 
-  void PushLabelled(const BlockHeader& header, Position from, SharedBytes bytes) {
-    if (std::exchange(first_, false)) {
-      // It goes on where it stopped, which may be in a record. The bytes are the last ones of
-      // the block, so if there are any before them they are there to be looked at.
-      const bool begins = from == header.position
-                              ? header.begins_record
-                              : format_ != RecordFormat::kRaw &&
-                                    *(bytes.bytes.data() - 1) == Delimiter(format_);
-      if (!begins) labeler_.ContinueRecord();
-    }
-    // A piece with labels is noted as a whole, and repeated as a whole.
-    const std::size_t most = cursor_ ? kMostNotedBytes : bytes.size();
-    while (bytes.size() > 0) {
-      const SharedBytes part = bytes.Part(0, most);
-      output_->Push(labeler_.Label(part.bytes, header.time_ns), header.session, from,
-                    from + part.size());
-      from += part.size();
-      bytes = bytes.Part(part.size());
-    }
-  }
-
   void Tick() {
     OnReceived();
-    if (ended_) SettleCursor();
-    for (std::size_t i = 0; i < waiting_.size(); ++i) LookAt(i);
-    const Duration silence = loop_.now() - reader_.last_heard();
-    if (options_.give_up.count() > 0 && silence > options_.give_up && !finishing_) {
-      reader_.GiveUp("the publisher vanished");
-      reporter_.Error("unreachable",
-                      GiveUpText(options_, reader_.welcomed(), context_.connects_encrypted()));
-      Finish(kExitUnreachable);
-    }
-  }
-
-  /// Says when an endpoint falls silent, and when it is back.
-  void LookAt(std::size_t number) {
-    if (!reader_.is_asked(number)) return;
-    const TimePoint last = reader_.last_heard(number);
-    const bool alone = waiting_.size() == 1;
-    const std::string endpoint = alone ? "" : reader_.endpoint(number);
-    if (loop_.now() - last < kSayWaitingAfter) {
-      if (waiting_[number])
-        reporter_.Info("connected", "the publisher" + At(endpoint) + " answers");
-      waiting_[number] = false;
-    } else if (!waiting_[number] && !finishing_ && !ended_) {
-      waiting_[number] = true;
-      reporter_.Info("waiting", "waiting for a publisher at " + reader_.endpoint(number) +
-                                    (last > started_ ? ", which has fallen silent" : ""));
-    }
+    if (first().ended()) SettleCursor();
+    ForEach([this](SubStream& stream, StreamReader& reader) {
+      stream.Look(reader, started_, context_.connects_encrypted());
+    });
+    FinishIfOver();
   }
 
   /// Nothing more is taken; what was taken is still written, however long its reader needs.
@@ -383,9 +313,11 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
   void Leave() {
     if (left_) return;
     left_ = true;
-    reader_.Flush();
-    reader_.SayGoodbye(WrittenPosition(), at().ended);
-    reader_.Close();
+    ForEach([this](SubStream& stream, StreamReader& reader) {
+      reader.Flush();
+      reader.SayGoodbye(WrittenPosition(stream, reader), reader.progress().ended);
+      reader.Close();
+    });
   }
 
   void StopLoop() {
@@ -393,29 +325,53 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
     loop_.Stop();
   }
 
-  /// Every byte of the session before it was written, or reported lost.
-  Position WrittenPosition() {
-    if (!at().begun) return reader_.located() ? at().position : 0;
-    if (output_->drained()) return end_override_.value_or(at().position);
-    const Output::Mark mark = output_->mark();
-    if (mark.session == continued_.session && mark.session != at().session) {
-      return std::min(mark.position, continued_.position);
+  template <typename Do>
+  void ForEach(Do what) {
+    auto stream = streams_.begin();
+    for (StreamReader& reader : readers_.readers()) what(*stream++, reader);
+  }
+
+  /// Every byte of the stream's session before it was written, or reported lost.
+  Position WrittenPosition(SubStream& stream, StreamReader& reader) {
+    if (output_->drained()) {
+      parts_.AdvanceAll();
+      const auto held = merger_.first_held(stream.number());
+      return held ? *held : stream.WrittenPosition(reader, std::nullopt);
     }
-    return mark.session != at().session ? begin_ : std::max(mark.position, begin_);
+    Output::Mark mark = output_->mark();
+    parts_.Advance(mark);
+    if (several()) mark = parts_.Of(stream.number()).value_or(Output::Mark{});
+    return stream.WrittenPosition(reader, mark);
+  }
+  Position WrittenPosition() { return WrittenPosition(first(), readers_.readers().front()); }
+
+  ModeCounters Counters() {
+    ModeCounters sum;
+    for (const StreamReader& reader : readers_.readers()) sum += reader.counters();
+    return sum;
+  }
+
+  std::string NameOf(SessionId session) {
+    std::string name = first().name();
+    ForEach([&](SubStream& stream, StreamReader& reader) {
+      if (reader.progress().session == session) name = stream.name();
+    });
+    return name;
   }
 
   /// Notes what moves a position and is no write: gaps, the end, and a reader that left bytes.
   void SettleCursor() {
-    if (!cursor_ || !reader_.welcomed() || !at().begun) return;
+    if (!cursor_ || !readers_.readers().front().welcomed() || !at().begun) return;
     if (!output_->drained()) {
       if (stopped_) cursor_->GoBack(output_->abandoned());
       return;
     }
-    cursor_->Settle(at().session, WrittenPosition(), at().ended && !end_override_);
+    cursor_->Settle(at().session, WrittenPosition(), at().ended && !first().end_override());
   }
 
   int ExitStatus() {
-    const bool lost = reader_.counters().lost_bytes + output_->lost_bytes() > 0 || vanished_;
+    const bool lost = Counters().lost_bytes + output_->lost_bytes() > 0 ||
+                      std::ranges::any_of(streams_, &SubStream::vanished);
     // A signal was theirs as well: how they took it is what counts, if they failed.
     if (output_->runs_programs() && (status_ == kExitOk || signalled_) &&
         output_->exit_status() != kExitOk) {
@@ -425,7 +381,10 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
   }
 
   void SayStats() {
-    const ModeCounters modes = reader_.counters();
+    const ModeCounters modes = Counters();
+    std::uint64_t damaged = 0;
+    for (const StreamReader& reader : readers_.readers())
+      damaged += reader.receiver_counters().damaged_blocks;
     const Position position = WrittenPosition();
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
@@ -435,9 +394,9 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
                        std::to_string(modes.lost_bytes) + " bytes lost in " +
                        std::to_string(modes.gaps) + " gaps, " +
                        FormatDuration(std::chrono::milliseconds(ms)),
-                   {{"stream", stream_},
+                   {{"stream", first().name()},
                     {"session", Hex(at().session)},
-                    {"begin", begin_},
+                    {"begin", first().begin()},
                     {"position", position},
                     {"ended", at().ended},
                     {"received_bytes", received_},
@@ -452,22 +411,33 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
                     {"catch_ups", modes.catch_ups},
                     {"consumers_lost_bytes", output_->lost_bytes()},
                     {"cursor_failures", cursor_ ? cursor_->failures() : 0},
-                    {"damaged_blocks", reader_.receiver_counters().damaged_blocks},
+                    {"damaged_blocks", damaged},
                     {"reconnects", modes.remakes},
                     {"seconds", static_cast<double>(ms) / 1000},
                     {"exit", std::int64_t{ExitStatus()}}});
   }
 
+  /// Of each stream, where there are several.
+  void SayStreamStats() {
+    ForEach([this](SubStream& stream, StreamReader& reader) {
+      ReportStreamStats(reporter_, stream.name(), stream.begin(),
+                        WrittenPosition(stream, reader), reader);
+    });
+  }
+
   void ShowProgress() {
     const std::uint64_t rate = (received_ - shown_) * 2;
     shown_ = received_;
-    const Position head = at().known_head;
+    std::uint64_t lag = 0;
+    ForEach([&](SubStream& stream, StreamReader& reader) {
+      const Position head = reader.progress().known_head;
+      lag += head - std::min(head, WrittenPosition(stream, reader));
+    });
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
     reporter_.Progress(FormatSize(received_) + "  " + std::to_string(records_) + " records  " +
                        FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  lag " +
-                       FormatSize(head - std::min(head, WrittenPosition())) + "  lost " +
-                       FormatSize(reader_.counters().lost_bytes));
+                       FormatSize(lag) + "  lost " + FormatSize(Counters().lost_bytes));
   }
 
   const SubscriberOptions& options_;
@@ -476,22 +446,10 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
   Context context_;
   EventLoop loop_;
   std::unique_ptr<SubCursor> cursor_;
-  // Before the output and the receiver: one tells of things while it is made, the other of gaps
-  // while it is destroyed.
-  RecordFormat format_ = RecordFormat::kLines;
-  std::string stream_;
-  Position begin_;
-  bool resuming_;                         // at a cursor whose session may be gone
-  bool first_ = false;                    // the next bytes are the first behind a cursor
-  Output::Mark continued_;                // where the session before this one became this one
-  std::optional<Position> end_override_;  // it ended before what had been received
   std::uint64_t received_ = 0;
   std::uint64_t records_ = 0;
   std::uint64_t shown_ = 0;
   TimePoint started_{};
-  std::vector<bool> waiting_;  // for each endpoint, and said so
-  bool ended_ = false;
-  bool vanished_ = false;  // a session that was followed did not come to its end
   bool finishing_ = false;
   bool aborted_ = false;
   bool left_ = false;  // the publisher
@@ -499,9 +457,13 @@ class SubscribeRun final : private StreamEvents, private ConsumersEvents {
   bool signalled_ = false;
   bool strict_stop_ = false;
   int status_ = kExitOk;
+  // Before the output and the readers: one tells of things while it is made, the other of gaps
+  // while it is destroyed.
+  std::list<SubStream> streams_;
   std::unique_ptr<Output> output_;
-  Labeler labeler_;
-  StreamReader reader_;
+  Merger merger_;
+  WrittenParts parts_;
+  Streams readers_;
 };
 
 }  // namespace

@@ -366,6 +366,7 @@ void Receiver::OnWelcome(const control::Welcome& welcome) {
                                      " relays what this relay itself publishes");
     return;
   }
+  events_.OnWelcome(welcome);
   stream_ = welcome.stream;
   window_ = welcome.window;
   if (!data_connected_) {

@@ -27,6 +27,8 @@ class ReceiverEvents {
   virtual void OnSessionChanged(const control::Welcome& now, SessionId old) = 0;
   virtual void OnSessionContinues(const control::Welcome& now, SessionId old,
                                   Position position) = 0;
+  /// Before the machine hears of it.
+  virtual void OnWelcome(const control::Welcome& welcome) { (void)welcome; }
   /// Only if others read the same stream: see ModeActions.
   virtual void OnStandsApart(const control::Welcome& session) { (void)session; }
   virtual void OnMode(control::Mode mode) = 0;

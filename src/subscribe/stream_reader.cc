@@ -17,8 +17,7 @@ constexpr auto kHeardLately = std::chrono::milliseconds(1500);
 class StreamReader::Link final : private ReceiverEvents {
  public:
   Link(StreamReader& reader, Context& context, const ReceiverOptions& options, bool alone)
-      : reader_(reader),
-        events_(reader.events_),
+      : reader_(&reader),
         endpoint_(options.endpoint.data()),
         name_(alone ? "" : endpoint_),
         receiver_(context, reader.loop_, options, *this) {}
@@ -31,43 +30,52 @@ class StreamReader::Link final : private ReceiverEvents {
   const std::string& name() const { return name_; }
   bool failed() const { return failed_; }
   void set_failed() { failed_ = true; }
+  /// Whether it has said what it has, and so belongs where it is.
+  bool placed() const { return placed_; }
+  void set_placed() { placed_ = true; }
+  void MoveTo(StreamReader& reader) { reader_ = &reader; }
 
  private:
   void OnBegin(const control::Welcome& session, Position position) override {
-    events_.OnBegin(session, position);
+    events().OnBegin(session, position);
   }
   void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) override {
-    events_.OnBytes(header, from, std::move(bytes));
+    events().OnBytes(header, from, std::move(bytes));
   }
-  void OnGap(const Gap& gap) override { events_.OnGap(gap); }
+  void OnGap(const Gap& gap) override { events().OnGap(gap); }
   void OnSessionChanged(const control::Welcome& now, SessionId old) override {
-    events_.OnSessionChanged(now, old);
+    events().OnSessionChanged(now, old);
   }
   void OnSessionContinues(const control::Welcome& now, SessionId old,
                           Position position) override {
-    events_.OnSessionContinues(now, old, position);
+    events().OnSessionContinues(now, old, position);
+  }
+  void OnWelcome(const control::Welcome& welcome) override {
+    reader_->OnWelcome(*this, welcome);
   }
   void OnStandsApart(const control::Welcome& session) override {
-    events_.OnStandsApart(name_, session);
+    events().OnStandsApart(name_, session);
   }
-  void OnMode(control::Mode mode) override { events_.OnMode(name_, mode); }
+  void OnMode(control::Mode mode) override { events().OnMode(name_, mode); }
   void OnEndOfStream(Position position, std::uint32_t exit_status) override {
-    events_.OnEndOfStream(position, exit_status);
+    events().OnEndOfStream(position, exit_status);
   }
-  void OnReceived() override { reader_.OnReceived(); }
-  void OnLetGo(const std::string& reason) override { events_.OnLetGo(name_, reason); }
-  void OnDamaged(const std::string& what) override { events_.OnDamaged(name_, what); }
-  void OnNotAttached(const std::string& why) override { events_.OnNotAttached(name_, why); }
-  void OnSilence() override { events_.OnSilence(name_); }
+  void OnReceived() override { reader_->OnReceived(); }
+  void OnLetGo(const std::string& reason) override { events().OnLetGo(name_, reason); }
+  void OnDamaged(const std::string& what) override { events().OnDamaged(name_, what); }
+  void OnNotAttached(const std::string& why) override { events().OnNotAttached(name_, why); }
+  void OnSilence() override { events().OnSilence(name_); }
   void OnFail(int exit_status, const std::string& text) override {
-    reader_.OnLinkFailed(*this, exit_status, text);
+    reader_->OnLinkFailed(*this, exit_status, text);
   }
 
-  StreamReader& reader_;
-  StreamEvents& events_;
+  StreamEvents& events() { return reader_->events_; }
+
+  StreamReader* reader_;
   const std::string endpoint_;
   const std::string name_;
   bool failed_ = false;
+  bool placed_ = false;
   Receiver receiver_;
 };
 
@@ -83,8 +91,16 @@ StreamReader::StreamReader(Context& context, EventLoop& loop,
       links_.back()->modes().Share(shared_);
     }
   }
-  if (alone) return;
-  // Also what a tick of one of them has done concerns the others.
+  if (!alone) SettleNowAndThen();
+}
+
+StreamReader::StreamReader(EventLoop& loop, StreamEvents& events)
+    : loop_(loop), events_(events), shared_(std::make_shared<SharedStream>()) {
+  SettleNowAndThen();
+}
+
+// Also what a tick of one endpoint has done concerns the others.
+void StreamReader::SettleNowAndThen() {
   settle_ = loop_.Every(kSettleEvery, [this] { shared_->Settle(loop_.now()); });
 }
 
@@ -96,6 +112,35 @@ void StreamReader::Close() {
   loop_.Cancel(settle_);
   settle_ = 0;
   for (const auto& link : links_) link->receiver().Close();
+}
+
+bool StreamReader::Fits(const control::Welcome& welcome) const {
+  const Progress& at = progress();
+  return at.session == 0 || at.session == welcome.session || at.resuming ||
+         std::ranges::find(welcome.past, at.session, &control::Past::session) !=
+             welcome.past.end();
+}
+
+// It answers for the first time: it may have another stream.
+void StreamReader::OnWelcome(Link& link, const control::Welcome& welcome) {
+  if (link.placed()) return;
+  if (!Fits(welcome)) {
+    StreamReader* const other = elsewhere_ ? elsewhere_(welcome) : nullptr;
+    const auto found =
+        std::ranges::find_if(links_, [&](const auto& one) { return one.get() == &link; });
+    if (other == nullptr || found == links_.end()) return;
+    link.modes().Share(other->shared_);
+    link.MoveTo(*other);
+    other->links_.push_back(std::move(*found));
+    links_.erase(found);
+  }
+  if (!progress().resuming) link.set_placed();
+}
+
+bool StreamReader::MayGrow() const {
+  return std::ranges::any_of(links_, [&](const auto& link) {
+    return !link->placed() && !link->failed() && link->modes().IsHeard(loop_.now());
+  });
 }
 
 void StreamReader::OnReceived() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,10 +62,20 @@ class StreamEvents {
 /// a new reader begins. One thread, that of the loop; everything must outlive it but `options`.
 class StreamReader {
  public:
+  /// Asked about an endpoint that answers for the first time, and has another session than the
+  /// one that is read: who is to read that. Nothing: it stands apart.
+  using Elsewhere = std::function<StreamReader*(const control::Welcome& welcome)>;
+
   /// `options` (at least one) differ in their endpoints and hellos only.
   StreamReader(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
                StreamEvents& events);
+  /// One that has no endpoint yet, and gets its first one from another.
+  StreamReader(EventLoop& loop, StreamEvents& events);
   ~StreamReader();
+
+  void SetElsewhere(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
+  /// What the endpoint has is this stream, or goes on with it.
+  bool Fits(const control::Welcome& welcome) const;
 
   /// As Receiver has it: each publisher is told. To be called from none of the events except
   /// OnReceived, as are all functions below that are not const.
@@ -96,14 +107,19 @@ class StreamReader {
   TimePoint last_heard(std::size_t number) const;
   /// It is still of use.
   bool is_asked(std::size_t number) const;
+  /// An endpoint has not said yet what it has, and may do so soon.
+  bool MayGrow() const;
 
  private:
   class Link;
   void OnReceived();
+  void OnWelcome(Link& link, const control::Welcome& welcome);
+  void SettleNowAndThen();
   void OnLinkFailed(Link& link, int exit_status, const std::string& text);
 
   EventLoop& loop_;
   StreamEvents& events_;
+  Elsewhere elsewhere_;
   std::vector<std::unique_ptr<Link>> links_;
   std::shared_ptr<SharedStream> shared_;
   EventLoop::TimerId settle_ = 0;

@@ -73,7 +73,7 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
       {{"host:port"}, {"host:port"}},
       {{"host:0x10"}, {"host:0x10"}},
       {{"[::1:5590"}, {"[::1:5590"}},
-      {{"one", "two"}, {"several"}},
+      {{"one", "two", "one"}, {"one", "twice"}},
       {{"--from", "yesterday"}, {"--from", "yesterday"}},
       {{"--from", "start", "--last", "3"}, {"--from", "--last"}},
       {{"--last", "-3"}, {"--last"}},

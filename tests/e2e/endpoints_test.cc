@@ -161,13 +161,20 @@ TEST_F(TwinsTest, WhatNobodyHasIsOneGapUpToTheFirstByteThatOneHas) {
   Start(0, {"--retain", "1MiB"});
   Start(1, {"--retain", "8MiB"});
   const std::string bytes = MakeRecords(7, 24 * kMiB);
+  Subscriber all0(directory_, endpoints_[0], {"--from", "start"});
+  Subscriber all1(directory_, endpoints_[1], {"--from", "start"});
+  ASSERT_TRUE(all0.WaitForBytes(produced_.size()));
+  ASSERT_TRUE(all1.WaitForBytes(produced_.size()));
   produced_ += bytes;
   ASSERT_TRUE(twins_[0]->Write(bytes));
   ASSERT_TRUE(twins_[1]->Write(bytes));
+  // From here on nothing more is published, and retention stands still.
+  ASSERT_TRUE(all0.WaitForBytes(produced_.size()));
+  ASSERT_TRUE(all1.WaitForBytes(produced_.size()));
   Subscriber witness(directory_, endpoints_[1], {"--from", "0"});
   Subscriber subscriber = Subscribe({"--from", "0"});
-  ASSERT_TRUE(twins_[0]->WaitForJoined(1));
-  ASSERT_TRUE(twins_[1]->WaitForJoined(2));
+  ASSERT_TRUE(twins_[0]->WaitForJoined(2));
+  ASSERT_TRUE(twins_[1]->WaitForJoined(3));
   End();
   ASSERT_EQ(3, subscriber.Wait()) << subscriber.log();
   ASSERT_EQ(3, witness.Wait()) << witness.log();

@@ -336,7 +336,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (std::ranges::all_of(readers, over)) return 0;
     for (auto& one : readers) Follow(*one, stream, now);
   }
-  ModeMachine& first = readers.front()->machine;
+  const auto alive =
+      std::ranges::find_if(readers, [](const auto& one) { return !one->actions.over; });
+  if (alive == readers.end()) return 0;
+  ModeMachine& first = (*alive)->machine;
   if (!first.shared()->progress.ended) {
     const Position known = first.shared()->progress.known_head;
     first.GiveUp("the publisher vanished");

@@ -204,8 +204,7 @@ class SimulatedPublisher {
     return header;
   }
   control::Done MakeDone(std::uint64_t request, control::Done::Outcome outcome, Position next) {
-    return {request,          outcome,          session_.id,   next,
-            journal_->tail(), journal_->head(), ended_};
+    return {request, outcome, session_.id, next, journal_->tail(), journal_->head(), ended_};
   }
   bool Start(Pending& pending) {
     const control::ReadFrom& from = pending.read.from;
