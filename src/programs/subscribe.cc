@@ -418,6 +418,7 @@ class SubscribeRun final : private ReceiverEvents, private ConsumersEvents {
                     {"position", position},
                     {"ended", machine().state() == ModeMachine::State::kEnded},
                     {"received_bytes", received_},
+                    {"wire_bytes", receiver_.counters().wire_bytes},
                     {"written_bytes", output_->written()},
                     {"records", records_},
                     {"blocks", modes.blocks},

@@ -16,6 +16,7 @@ constexpr int kMessagesPerCall = 64;             // then the loop looks at the l
 constexpr std::size_t kTurnBytes = 1024 * 1024;  // for one member, before the next one's turn
 constexpr std::size_t kCallBytes = 2 * 1024 * 1024;  // for all members, before the loop goes on
 constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
+constexpr std::size_t kMemberCompressed = 256 * 1024;    // the same, of a compressed stream
 // A subscriber that gave up waiting asks again, while its earlier reads still stand.
 constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;
 constexpr auto kSilence = std::chrono::seconds(10);
@@ -35,11 +36,12 @@ SharedBytes Own(std::string text) {
 }  // namespace
 
 ControlServer::ControlServer(EventLoop& loop, const Journal& journal,
-                             const Broadcaster& broadcaster, Members& members,
+                             const Broadcaster& broadcaster, Packer& packer, Members& members,
                              ControlServerOptions options, ControlServerEvents& events)
     : loop_(loop),
       journal_(journal),
       broadcaster_(broadcaster),
+      packer_(packer),
       members_(members),
       options_(std::move(options)),
       events_(events),
@@ -149,6 +151,11 @@ control::Refused ControlServer::Judge(const Sender& sender, const control::Hello
     return {"stream",
             "there is no stream '" + *hello.stream + "' here, only '" + options_.stream + "'"};
   }
+  if (packer_.codec() == Codec::kZstd &&
+      std::ranges::find(hello.codecs, kZstdName) == hello.codecs.end()) {
+    return {"codec",
+            "the stream is sent compressed (zstd), which this subscriber does not read"};
+  }
   const Member* const known = members_.FindById(hello.id);
   // Kept from the time before there were keys, it has none yet.
   if (known != nullptr && !known->key.empty() && known->key != sender.key) {
@@ -209,6 +216,7 @@ void ControlServer::OnHello(const Sender& sender, const control::Hello& hello) {
   welcome.tail = journal_.tail();
   welcome.head = journal_.head();
   welcome.records = journal_.records_format();
+  if (packer_.codec() == Codec::kZstd) welcome.codec = kZstdName;
   welcome.journal = options_.journal;
   welcome.started_ns = options_.started_ns;
   welcome.now_ns = WallNow();
@@ -357,10 +365,12 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
       ScheduleServe(Duration(0));
       return true;
     }
-    if (member.replay->bytes() >= kMemberOutstanding) {
+    const std::size_t most =
+        packer_.codec() == Codec::kNone ? kMemberOutstanding : kMemberCompressed;
+    if (member.replay->bytes() >= most) {
       member.replay->WakeOnRelease();
       // What was let go of between the look and the wish is not told: look again.
-      if (member.replay->bytes() >= kMemberOutstanding) return true;
+      if (member.replay->bytes() >= most) return true;
     }
     const std::optional<Block> block =
         journal_.Read(pending.next, static_cast<std::size_t>(pending.left));
@@ -374,7 +384,7 @@ bool ControlServer::ServeMember(Member& member, std::size_t* sent) {
         return true;
       continue;
     }
-    const SendStatus status = SendBlock(member, *block);
+    const SendStatus status = SendBlock(member, packer_.PackAnswer(*block));
     if (status == SendStatus::kUnreachable) return false;
     if (status == SendStatus::kFull) {
       ScheduleServe(kRetryFull);

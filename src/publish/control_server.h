@@ -16,6 +16,7 @@
 #include "os/waker.h"
 #include "publish/broadcaster.h"
 #include "publish/members.h"
+#include "publish/packer.h"
 #include "publish/request_limits.h"
 #include "wire/control.h"
 
@@ -58,7 +59,8 @@ class ControlServerEvents {
 class ControlServer {
  public:
   ControlServer(EventLoop& loop, const Journal& journal, const Broadcaster& broadcaster,
-                Members& members, ControlServerOptions options, ControlServerEvents& events);
+                Packer& packer, Members& members, ControlServerOptions options,
+                ControlServerEvents& events);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
@@ -117,6 +119,7 @@ class ControlServer {
   EventLoop& loop_;
   const Journal& journal_;
   const Broadcaster& broadcaster_;
+  Packer& packer_;
   Members& members_;
   const ControlServerOptions options_;
   ControlServerEvents& events_;

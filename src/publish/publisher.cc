@@ -41,9 +41,10 @@ Publisher::Publisher(Context& context, EventLoop& loop, Journal& journal,
            }),
       policy_({options_.wait, Window(options_), options_.stall_limit}),
       live_account_(std::make_shared<Outstanding>(nullptr)),
-      broadcaster_(options_.stream, journal, live_account_),
+      packer_(options_.zstd_level),
+      broadcaster_(options_.stream, journal, packer_, live_account_),
       listener_(context, options_.endpoints, kLiveQueueMessages),
-      control_(loop, journal, broadcaster_, members_,
+      control_(loop, journal, broadcaster_, packer_, members_,
                {options_.stream, options_.max_subs, Window(options_), kHeartbeatMs, WallNow(),
                 journal.attachable() ? journal.directory() : "", options_.connections},
                *this) {
@@ -154,7 +155,7 @@ void Publisher::ApplyPolicy() {
 // A peer that does not read keeps old blocks alive in its queue, and PUB cannot drop one peer.
 // Past the bound everybody is cut off, reconnects, and catches up by position: nothing is lost.
 void Publisher::GuardMemory() {
-  const std::uint64_t pinned = journal_.pinned_bytes();
+  const std::uint64_t pinned = journal_.pinned_bytes() + packer_.live_bytes_held();
   if (pinned <= kMostPinned || loop_.now() - remade_at_ < kRemakePause || remake_data_ != 0 ||
       remake_control_ != 0) {
     return;
@@ -181,7 +182,8 @@ void Publisher::GuardPrivateMemory() {
 
 std::uint64_t Publisher::PrivateMemoryBound() const {
   return kMemoryBase + kMemoryOfDescriptor * OpenDescriptors() +
-         kMemoryOfMember * members_.size() + journal_.memory_bytes() + journal_.pinned_bytes();
+         kMemoryOfMember * members_.size() + journal_.memory_bytes() + journal_.pinned_bytes() +
+         packer_.live_bytes_held() + packer_.answer_bytes_held();
 }
 
 void Publisher::Remake(bool data, std::uint64_t bytes) {
@@ -353,6 +355,11 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["sync_errors"] = journal.sync_errors;
   (*counters)["damaged_bytes"] = journal.damaged_bytes;
   (*counters)["pinned_bytes"] = journal_.pinned_bytes();
+  (*counters)["live_bytes"] = packer_.counters().live_bytes;
+  (*counters)["live_wire_bytes"] = packer_.counters().live_wire_bytes;
+  (*counters)["replayed_wire_bytes"] = packer_.counters().answer_wire_bytes;
+  (*counters)["compressed_bytes_held"] =
+      packer_.live_bytes_held() + packer_.answer_bytes_held();
   (*counters)["heads"] = broadcaster_.counters().heads;
   (*counters)["holds"] = policy_.counters().holds;
   (*counters)["let_go"] = policy_.counters().let_go;

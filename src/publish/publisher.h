@@ -17,6 +17,7 @@
 #include "publish/control_server.h"
 #include "publish/members.h"
 #include "publish/memory_guard.h"
+#include "publish/packer.h"
 #include "publish/slow_policy.h"
 
 namespace pipedup {
@@ -31,6 +32,7 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  int zstd_level = 0;                  ///< of what is sent; 0: nothing is compressed
   Connections* connections = nullptr;  ///< null: nobody can let go of a single one
   /// Public keys that are let in; none: everybody is. With keys, the context has the secret
   /// one.
@@ -121,6 +123,7 @@ class Publisher final : private ControlServerEvents {
   Members members_;
   SlowPolicy policy_;
   std::shared_ptr<Outstanding> live_account_;
+  Packer packer_;
   Broadcaster broadcaster_;
   Listener listener_;
   ControlServer control_;

@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher 
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
+inline constexpr std::size_t kMaxCodecs = 16;
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -40,6 +41,7 @@ struct Hello {
   std::string host;
   std::int64_t pid = 0;
   Role role = Role::kSub;
+  std::vector<std::string> codecs = {};  ///< that it reads besides none, at most kMaxCodecs
   bool operator==(const Hello&) const = default;
 };
 
@@ -109,7 +111,7 @@ struct Welcome {
 };
 
 struct Refused {
-  std::string code;  ///< auth, version, full, stream
+  std::string code;  ///< auth, version, full, stream, codec
   std::string reason;
   bool operator==(const Refused&) const = default;
 };
