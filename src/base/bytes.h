@@ -23,11 +23,14 @@ struct SharedBytes {
   ByteSpan bytes;
   int file = -1;  ///< descriptor that holds them at `offset`, while `owner` lives; -1: none
   std::uint64_t offset = 0;
+  /// The same bytes, all of them, as they came, if that was compressed and somebody wants them.
+  std::shared_ptr<const SharedBytes> encoded = nullptr;
 
   std::size_t size() const { return bytes.size(); }
   /// The same memory, from `from` on, at most `count` bytes.
   SharedBytes Part(std::size_t from, std::size_t count = std::dynamic_extent) const {
     const std::size_t left = bytes.size() - from;
+    if (from == 0 && count >= left) return *this;
     return {owner, bytes.subspan(from, count < left ? count : left), file, offset + from};
   }
 };

@@ -346,9 +346,12 @@ void Journal::PublishAll() {
 /// Of a block that follows what is written.
 BlockHeader Journal::HeaderOf(ByteSpan bytes) const {
   if (relayed_ != nullptr && relayed_->position == written_.position &&
-      relayed_->length == bytes.size() && relayed_->codec == Codec::kNone &&
-      (relayed_->checksummed || !options_.checksum)) {
+      relayed_->length == bytes.size() && (relayed_->checksummed || !options_.checksum)) {
     BlockHeader header = *relayed_;
+    if (header.codec != Codec::kNone) {  // the checksum is of what was sent
+      header.codec = Codec::kNone;
+      header.checksum = header.checksummed ? Checksum(bytes) : 0;
+    }
     header.session = label_.session;
     header.time_ns = std::max(written_.time_ns, header.time_ns);
     return header;

@@ -14,16 +14,24 @@ constexpr auto kLookEvery =
     std::chrono::milliseconds(100);  // whether all have read what there is
 
 PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
-                                      std::vector<std::string> path, OlderBlocks& older) {
+                                      std::vector<std::string> path, OlderBlocks& older,
+                                      int zstd_level) {
   PublisherOptions made;
   made.stream = std::move(stream);
   made.wait = options.wait;
   made.retain_bytes = options.retain_bytes;
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
+  made.zstd_level = zstd_level;
   made.path = std::move(path);
   made.older = &older;
   return made;
+}
+
+/// What comes compressed leaves compressed.
+int LevelOf(const PubOptions& options, const control::Welcome& session) {
+  if (options.zstd_level > 0) return options.zstd_level;
+  return session.codec == kZstdName ? kFastestLevel : 0;
 }
 
 /// As somebody whom nobody waits for.
@@ -52,7 +60,9 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOpt
   journal_->Skip(begin, 0, "");
   PublisherEvents& events = *this;
   publisher_ = std::make_unique<Publisher>(
-      server, *journal_, MakePublisherOptions(options.publish, stream_, std::move(path), *this),
+      server, *journal_,
+      MakePublisherOptions(options.publish, stream_, std::move(path), *this,
+                           LevelOf(options.publish, session)),
       events);
 }
 
@@ -83,6 +93,11 @@ JournalOptions Outlet::MakeJournalOptions(const control::Welcome& session) {
     reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
   }
   return made;
+}
+
+void Outlet::Append(const BlockHeader& header, Position from, const SharedBytes& bytes) {
+  if (bytes.encoded) publisher_->PassOn(header, *bytes.encoded);
+  journal_->AppendBlock(header, from, bytes.bytes);
 }
 
 // ---- the end ----

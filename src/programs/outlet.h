@@ -35,6 +35,8 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   SessionId session() const { return journal_->session(); }
   const std::string& stream() const { return stream_; }
   Position head() const { return journal_->head(); }
+  /// The next bytes of the session.
+  void Append(const BlockHeader& header, Position from, const SharedBytes& bytes);
   Journal& journal() { return *journal_; }
 
   /// The stream has ended: everybody is told, and may confirm it within --linger.

@@ -1,9 +1,12 @@
 #include "programs/pub_options.h"
 
+#include <charconv>
 #include <optional>
+#include <system_error>
 
 #include "base/units.h"
 #include "os/process.h"
+#include "wire/compression.h"
 
 namespace pipedup {
 namespace {
@@ -45,6 +48,26 @@ std::string SetSync(std::string_view text, PubOptions* to) {
     }
     to->sync_interval = *interval;
   }
+  return "";
+}
+
+std::string SetCompression(std::string_view text, PubOptions* to) {
+  to->zstd_level = 0;
+  if (text == "none") return "";
+  const std::string_view name = text.substr(0, text.find(':'));
+  int level = kFastestLevel;
+  bool sound = name == kZstdName;
+  if (sound && name.size() < text.size()) {
+    const std::string_view digits = text.substr(name.size() + 1);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), level);
+    sound = error == std::errc() && end == digits.data() + digits.size();
+  }
+  if (!sound || level < kFastestLevel || level > kBestLevel) {
+    return cli::Quote(text) + " is not none, zstd, or zstd:LEVEL with a level from " +
+           std::to_string(kFastestLevel) + " to " + std::to_string(kBestLevel);
+  }
+  to->zstd_level = level;
   return "";
 }
 
@@ -144,6 +167,17 @@ std::vector<Option> NetworkOptions(PubOptions* to) {
        .summary = "Allow --bind beyond this machine, without keys.",
        .details = "Whoever can connect can read the stream.",
        .target = cli::Flag(&to->insecure)},
+      {.name = "compress",
+       .value = "none|zstd|zstd:LEVEL",
+       .summary = "Compress what is sent, block by block.",
+       .details =
+           "For links that are slower than the stream. Once for all subscribers; the journal "
+           "stays as it is. LEVEL: 1, fastest and the default, to 19; blocks over 64 KiB at "
+           "most "
+           "9. Above 3 the publisher may be slower than the producer. A block that does not "
+           "shrink is sent as it is.",
+       .target = cli::Custom([to](std::string_view text) { return SetCompression(text, to); },
+                             "none")},
       {.name = "curve-secret",
        .value = "FILE",
        .summary = "Encrypt, with this secret key; needs --allow-keys.",

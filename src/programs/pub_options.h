@@ -32,6 +32,7 @@ struct PubOptions {
   std::uint64_t max_subs = 1000;
   bool tee = false;
   bool checksum = true;
+  int zstd_level = 0;                   ///< --compress: 0: not, else 1 to 19
   std::string journal;                  ///< directory on disk; empty: in memory
   SyncMode sync = SyncMode::kInterval;  ///< of a journal on disk
   std::chrono::nanoseconds sync_interval = std::chrono::seconds(1);

@@ -26,6 +26,7 @@ PublisherOptions MakePublisherOptions(const PubOptions& options) {
   made.retain_bytes = options.retain_bytes;
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
+  made.zstd_level = options.zstd_level;
   if (!options.journal.empty()) made.member_file = options.journal + "/members";
   return made;
 }

@@ -19,6 +19,7 @@ std::vector<ReceiverOptions> MakeParents(const RelayOptions& options, const std:
                                          const std::string& relay_id) {
   ReceiverOptions made;
   made.relay_id = relay_id;
+  made.keep_encoded = true;
   made.hello.stream = stream;
   made.hello.host = HostName().substr(0, kNameBytes);
   made.hello.pid = ProcessId();
@@ -94,7 +95,7 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
 }
 
 void RelayedStream::OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) {
-  if (outlet_) outlet_->journal().AppendBlock(header, from, bytes.bytes);
+  if (outlet_) outlet_->Append(header, from, bytes);
 }
 
 void RelayedStream::OnGap(const Gap& gap) {

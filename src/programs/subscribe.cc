@@ -400,6 +400,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
                     {"position", position},
                     {"ended", at().ended},
                     {"received_bytes", received_},
+                    {"wire_bytes", receiver_.counters().wire_bytes},
                     {"written_bytes", output_->written()},
                     {"records", records_},
                     {"blocks", modes.blocks},

@@ -7,15 +7,19 @@
 
 namespace pipedup {
 
-Broadcaster::Broadcaster(std::string stream, const Journal& journal,
+Broadcaster::Broadcaster(std::string stream, const Journal& journal, Packer& packer,
                          std::shared_ptr<Outstanding> account)
-    : stream_(std::move(stream)), journal_(journal), account_(std::move(account)) {}
+    : stream_(std::move(stream)),
+      journal_(journal),
+      packer_(packer),
+      account_(std::move(account)) {}
 
 void Broadcaster::SendBlock(Socket& data, const Block& block) {
+  const Block packed = packer_.PackLive(block);
   data.NoticeFreedSlots();
   // PUB never says kFull: it drops for the peers that are full, and goes on with the others.
-  (void)data.Send(AsBytes(EncodeFrame(stream_, block.header)), Frame::kMore);
-  (void)data.SendShared(block.payload, account_, Frame::kLast);
+  (void)data.Send(AsBytes(EncodeFrame(stream_, packed.header)), Frame::kMore);
+  (void)data.SendShared(packed.payload, account_, Frame::kLast);
   ++counters_.blocks;
 }
 

@@ -7,6 +7,7 @@
 
 #include "journal/journal.h"
 #include "net/socket.h"
+#include "publish/packer.h"
 
 namespace pipedup {
 
@@ -24,7 +25,8 @@ struct BroadcasterCounters {
 /// blocks: a subscriber whose queue is full misses the block, and asks for it.
 class Broadcaster {
  public:
-  Broadcaster(std::string stream, const Journal& journal, std::shared_ptr<Outstanding> account);
+  Broadcaster(std::string stream, const Journal& journal, Packer& packer,
+              std::shared_ptr<Outstanding> account);
 
   void SendBlock(Socket& data, const Block& block);
   /// "Published up to here", or, once Ended, "nothing comes after".
@@ -40,6 +42,7 @@ class Broadcaster {
  private:
   const std::string stream_;
   const Journal& journal_;
+  Packer& packer_;
   const std::shared_ptr<Outstanding> account_;
   bool ended_ = false;
   std::uint32_t exit_status_ = 0;

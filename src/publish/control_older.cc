@@ -46,14 +46,11 @@ ControlServer::Turn ControlServer::ServeOlder(ServedStream& stream, Member& memb
                                               std::size_t* sent) {
   PendingRead& pending = member.reads.front();
   while (!pending.older.empty()) {
-    if (member.replay->bytes() >= kMemberOutstanding) {
-      member.replay->WakeOnRelease();
-      if (member.replay->bytes() >= kMemberOutstanding) return Turn::kOver;
-    }
+    if (IsFull(stream, member)) return Turn::kOver;
     const Block& block = pending.older.front();
     if (!pending.started) Begin(stream, member, pending, block.header.position);
     if (block.header.position <= pending.next && block.header.end() > pending.next) {
-      const SendStatus status = SendBlock(member, block);
+      const SendStatus status = SendBlock(member, stream.packer.PackAnswer(block));
       if (status == SendStatus::kUnreachable) return Turn::kUnreachable;
       if (status == SendStatus::kFull) {
         ScheduleServe(kRetryFull);

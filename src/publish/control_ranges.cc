@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kTurnBytes = 1024 * 1024;  // for one member, before the next one's turn
 constexpr std::size_t kCallBytes = 2 * 1024 * 1024;  // for all members, before the loop goes on
+constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
+constexpr std::size_t kMemberCompressed = 256 * 1024;    // the same, of a compressed stream
 constexpr auto kRetryUnreadable = std::chrono::milliseconds(100);
 constexpr std::string_view kNoTopic = "";
 constexpr auto kDamaged = "missing or damaged in the journal";
@@ -93,11 +95,7 @@ bool ControlServer::ServeMember(ServedStream& stream, Member& member, std::size_
       ScheduleServe(Duration(0));
       return true;
     }
-    if (member.replay->bytes() >= kMemberOutstanding) {
-      member.replay->WakeOnRelease();
-      // What was let go of between the look and the wish is not told: look again.
-      if (member.replay->bytes() >= kMemberOutstanding) return true;
-    }
+    if (IsFull(stream, member)) return true;
     const std::optional<Block> block =
         journal.Read(pending.next, static_cast<std::size_t>(pending.left));
     if (!block) {
@@ -112,7 +110,7 @@ bool ControlServer::ServeMember(ServedStream& stream, Member& member, std::size_
       }
       continue;
     }
-    const SendStatus status = SendBlock(member, *block);
+    const SendStatus status = SendBlock(member, stream.packer.PackAnswer(*block));
     if (status == SendStatus::kUnreachable) return false;
     if (status == SendStatus::kFull) {
       ScheduleServe(kRetryFull);
@@ -125,6 +123,16 @@ bool ControlServer::ServeMember(ServedStream& stream, Member& member, std::size_
     counters_.replayed_bytes += block->header.length;
   }
   return true;
+}
+
+/// Whether its connection holds enough: when some of that has left, Serve is called.
+bool ControlServer::IsFull(const ServedStream& stream, Member& member) {
+  const bool compressed = stream.packer.codec() != Codec::kNone;
+  const std::size_t most = compressed ? kMemberCompressed : kMemberOutstanding;
+  if (member.replay->bytes() < most) return false;
+  member.replay->WakeOnRelease();
+  // What was let go of between the look and the wish is not told: look again.
+  return member.replay->bytes() >= most;
 }
 
 // Finds out where the range begins. False: it was answered, and is gone.

@@ -175,6 +175,11 @@ control::Refused ControlServer::Judge(const Sender& sender, const control::Hello
                                            "to be named: " +
                                                StreamNames()};
   }
+  if (stream->packer.codec() == Codec::kZstd &&
+      std::ranges::find(hello.codecs, kZstdName) == hello.codecs.end()) {
+    return {"codec",
+            "the stream is sent compressed (zstd), which this subscriber does not read"};
+  }
   const Member* const known = stream->members.FindById(hello.id);
   // Kept from the time before there were keys, it has none yet.
   if (known != nullptr && !known->key.empty() && known->key != sender.key) {
@@ -253,6 +258,7 @@ control::Welcome ControlServer::WelcomeTo(const ServedStream& stream,
   welcome.tail = TailOf(stream);
   welcome.head = stream.journal.head();
   welcome.records = stream.journal.records_format();
+  if (stream.packer.codec() == Codec::kZstd) welcome.codec = kZstdName;
   welcome.journal = stream.directory;
   welcome.started_ns = stream.started_ns;
   welcome.now_ns = WallNow();

@@ -20,6 +20,7 @@
 #include "publish/broadcaster.h"
 #include "publish/members.h"
 #include "publish/older_blocks.h"
+#include "publish/packer.h"
 #include "publish/request_limits.h"
 #include "wire/control.h"
 
@@ -61,6 +62,7 @@ struct ServedStream {
   std::string name;
   const Journal& journal;
   const Broadcaster& broadcaster;
+  Packer& packer;  ///< of what is sent
   Members& members;
   ControlServerEvents& events;
   std::uint64_t window = 0;            ///< said in the welcome
@@ -141,6 +143,7 @@ class ControlServer {
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();
   bool ServeMember(ServedStream& stream, Member& member, std::size_t* sent);
+  static bool IsFull(const ServedStream& stream, Member& member);
   bool Start(ServedStream& stream, Member& member, PendingRead& pending);
   static void Begin(ServedStream& stream, Member& member, PendingRead& pending, Position next);
   enum class Turn : std::uint8_t { kGoOn, kOver, kUnreachable };
@@ -160,7 +163,6 @@ class ControlServer {
   void ScheduleServe(Duration delay);
   void RemoveMember(ServedStream& stream, const std::string& id, Leaving how);
 
-  static constexpr std::size_t kMemberOutstanding = 1024 * 1024;  // in a connection's queue
   static constexpr auto kRetryFull = std::chrono::milliseconds(5);
 
   EventLoop& loop_;

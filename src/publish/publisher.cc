@@ -31,11 +31,11 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
       options_(std::move(options)),
       events_(events),
       policy_({options_.wait, Window(options_), options_.stall_limit}),
-      broadcaster_(options_.stream, journal, server.live_account()),
-      served_{options_.stream, journal,
-              broadcaster_,    members_,
-              *this,           Window(options_),
-              WallNow(),       journal.attachable() ? journal.directory() : ""} {
+      packer_(options_.zstd_level),
+      broadcaster_(options_.stream, journal, packer_, server.live_account()),
+      served_{options_.stream,  journal,   broadcaster_,
+              packer_,          members_,  *this,
+              Window(options_), WallNow(), journal.attachable() ? journal.directory() : ""} {
   served_.path = options_.path;
   served_.older = options_.older;
   served_.extra_counters = [this](auto* counters) { AddCounters(counters); };
@@ -261,10 +261,20 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["sync_errors"] = journal.sync_errors;
   (*counters)["damaged_bytes"] = journal.damaged_bytes;
   (*counters)["pinned_bytes"] = journal_.pinned_bytes();
+  (*counters)["live_bytes"] = packer_.counters().live_bytes;
+  (*counters)["live_wire_bytes"] = packer_.counters().live_wire_bytes;
+  (*counters)["replayed_wire_bytes"] = packer_.counters().answer_wire_bytes;
+  (*counters)["compressed_bytes_held"] =
+      packer_.live_bytes_held() + packer_.answer_bytes_held();
   (*counters)["heads"] = broadcaster_.counters().heads;
   (*counters)["holds"] = policy_.counters().holds;
   (*counters)["let_go"] = policy_.counters().let_go;
   (*counters)["taken_back"] = policy_.counters().taken_back;
+  (*counters)["live_bytes"] = packer_.counters().live_bytes;
+  (*counters)["live_wire_bytes"] = packer_.counters().live_wire_bytes;
+  (*counters)["replayed_wire_bytes"] = packer_.counters().answer_wire_bytes;
+  (*counters)["compressed_bytes_held"] =
+      packer_.live_bytes_held() + packer_.answer_bytes_held();
   server_.AddCounters(counters);
 }
 

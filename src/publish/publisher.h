@@ -11,6 +11,7 @@
 #include "publish/broadcaster.h"
 #include "publish/control_server.h"
 #include "publish/members.h"
+#include "publish/packer.h"
 #include "publish/server.h"
 #include "publish/slow_policy.h"
 
@@ -24,6 +25,7 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  int zstd_level = 0;            ///< of what is sent; 0: nothing is compressed
   OlderBlocks* older = nullptr;  ///< who has what is older than the journal; null: nobody
   std::vector<std::string> path =
       {};  ///< ids of the relays that it came through, this included
@@ -65,6 +67,11 @@ class Publisher final : private ControlServerEvents {
   void OnOlderBlock(std::uint64_t ticket, Block block);
   void OnOlderDone(std::uint64_t ticket, const control::Done* done);
 
+  /// The next block is that of `header`, whose payload its own publisher has sent as `encoded`.
+  void PassOn(const BlockHeader& header, SharedBytes encoded) {
+    packer_.PassOn(header, std::move(encoded));
+  }
+
   const Members& members() const { return members_; }
   std::size_t ready() const;
 
@@ -92,6 +99,7 @@ class Publisher final : private ControlServerEvents {
   PublisherEvents& events_;
   Members members_;
   SlowPolicy policy_;
+  Packer packer_;
   Broadcaster broadcaster_;
   ServedStream served_;
   EventLoop::TimerId heartbeat_ = 0;

@@ -46,12 +46,12 @@ Server::~Server() {
 
 void Server::Add(ServedStream& stream) {
   control_.Add(stream);
-  journals_.push_back(&stream.journal);
+  streams_.push_back(&stream);
 }
 
 void Server::Remove(ServedStream& stream) {
   control_.Remove(stream);
-  std::erase(journals_, &stream.journal);
+  std::erase(streams_, &stream);
 }
 
 void Server::Heartbeat() {
@@ -63,7 +63,9 @@ void Server::Heartbeat() {
 
 std::uint64_t Server::PinnedBytes() const {
   std::uint64_t bytes = 0;
-  for (const Journal* journal : journals_) bytes += journal->pinned_bytes();
+  for (const ServedStream* stream : streams_) {
+    bytes += stream->journal.pinned_bytes() + stream->packer.live_bytes_held();
+  }
   return bytes;
 }
 
@@ -100,7 +102,9 @@ void Server::GuardPrivateMemory() {
 std::uint64_t Server::PrivateMemoryBound() const {
   std::uint64_t bytes = kMemoryBase + kMemoryOfDescriptor * OpenDescriptors() +
                         kMemoryOfMember * control_.members() + PinnedBytes();
-  for (const Journal* journal : journals_) bytes += journal->memory_bytes();
+  for (const ServedStream* stream : streams_) {
+    bytes += stream->journal.memory_bytes() + stream->packer.answer_bytes_held();
+  }
   return bytes;
 }
 

@@ -101,7 +101,7 @@ class Server {
   std::shared_ptr<Outstanding> live_account_;
   Listener listener_;
   ControlServer control_;
-  std::vector<const Journal*> journals_;  // of the streams
+  std::vector<const ServedStream*> streams_;
   EventLoop::WatchId data_watch_ = 0;
   EventLoop::TimerId heartbeat_ = 0;
   TimePoint remade_at_{};

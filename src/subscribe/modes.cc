@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/records.h"
 #include "base/text.h"
+#include "wire/compression.h"
 
 namespace pipedup {
 namespace {
@@ -198,7 +199,7 @@ void ModeMachine::TakeOver(const control::Welcome& welcome, TimePoint now) {
 }
 
 bool ModeMachine::IsReadable(const control::Welcome& welcome) {
-  if (welcome.codec == "none") return true;
+  if (welcome.codec == "none" || welcome.codec == kZstdName) return true;
   state_ = State::kStopped;
   actions_.Fail(kExitRefused, "the stream is compressed (" + Escape(welcome.codec) +
                                   "), which this version cannot read");

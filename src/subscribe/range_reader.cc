@@ -25,6 +25,7 @@ RangeReader::RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint
       session_(session),
       patience_(patience),
       events_(events) {
+  hello_.codecs = {std::string(kZstdName)};
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
 
@@ -87,18 +88,29 @@ void RangeReader::Receive() {
 void RangeReader::OnBlock() {
   const ParsedFrame frame = ParseFrame(frames_[0].bytes());
   if (frames_.size() < 2 || questions_.empty()) return;
-  const ByteSpan payload = frames_[1].bytes();
-  const bool sound =
-      frame.header && frame.header->codec == Codec::kNone &&
-      frame.header->length == payload.size() &&
-      (!frame.header->checksummed || frame.header->checksum == Checksum(payload));
-  if (!sound) {
+  std::optional<SharedBytes> payload;
+  if (frame.header) payload = PayloadOf(*frame.header);
+  if (!payload) {
     failed_ = true;  // the question is asked again; not while its socket is read
     return;
   }
   if (frame.header->session != session_ || frame.header->kind != BlockKind::kData) return;
   heard_ = loop_.now();
-  events_.OnRangeBlock(questions_.front().ticket, *frame.header, frames_[1].Share());
+  BlockHeader header = *frame.header;
+  if (header.codec != Codec::kNone) {
+    header.codec = Codec::kNone;
+    if (header.checksummed) header.checksum = Checksum(payload->bytes);
+  }
+  events_.OnRangeBlock(questions_.front().ticket, header, std::move(*payload));
+}
+
+/// The stream's bytes; nothing if they are not what the header says.
+std::optional<SharedBytes> RangeReader::PayloadOf(const BlockHeader& header) {
+  SharedBytes sent = frames_[1].Share();
+  if (header.checksummed && header.checksum != Checksum(sent.bytes)) return std::nullopt;
+  if (header.codec == Codec::kZstd) return decompressor_.Decompress(sent.bytes, header.length);
+  if (header.length != sent.size()) return std::nullopt;
+  return sent;
 }
 
 void RangeReader::OnMessage(const control::Message& message) {

@@ -13,6 +13,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "wire/block_header.h"
+#include "wire/compression.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -54,6 +55,7 @@ class RangeReader {
   void Close();
   void Receive();
   void OnBlock();
+  std::optional<SharedBytes> PayloadOf(const BlockHeader& header);
   void OnMessage(const control::Message& message);
   void Send(const control::Message& message);
   void Fail();
@@ -76,6 +78,7 @@ class RangeReader {
   bool failed_ = false;
   bool next_ = false;  // endpoint: the question goes there
   std::uint64_t last_request_ = 0;
+  Decompressor decompressor_;
   std::deque<Question> questions_;  // not answered yet, oldest first
   std::vector<Message> frames_;
   TimePoint heard_{};  // or asked

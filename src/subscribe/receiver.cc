@@ -103,7 +103,9 @@ void Receiver::Send(const control::Message& message) {
 }
 
 void Receiver::SendHello() {
-  Send(options_.hello);
+  control::Hello hello = options_.hello;
+  hello.codecs = {std::string(kZstdName)};
+  Send(hello);
 }
 
 void Receiver::SendRead(const control::Read& read) {
@@ -261,23 +263,26 @@ void Receiver::Tick() {
 
 // ---- in ----
 
-std::optional<BlockHeader> Receiver::CheckBlock(ByteSpan frame, ByteSpan payload,
-                                                std::string_view topic, bool* damaged) {
+/// The header of the block in frames_, and its payload, decoded.
+std::optional<BlockHeader> Receiver::CheckBlock(std::string_view topic, SharedBytes* payload,
+                                                bool* damaged) {
   *damaged = false;
-  const ParsedFrame parsed = ParseFrame(frame);
+  const ParsedFrame parsed = ParseFrame(frames_[0].bytes());
+  *payload = frames_.size() > 1 ? frames_[1].Share() : SharedBytes();
+  counters_.wire_bytes += frames_[0].bytes().size() + payload->size();
   std::string what;
   if (!parsed.header) {
     what = Describe(parsed.error);
   } else if (parsed.topic != topic) {
     ++counters_.foreign_messages;
     return std::nullopt;
-  } else if (parsed.header->codec != Codec::kNone) {
-    what = "a codec that this version does not know";
-  } else if (parsed.header->length != payload.size()) {
+  } else if (parsed.header->codec == Codec::kNone && parsed.header->length != payload->size()) {
     what = "header and payload differ in length";
   } else if (parsed.header->kind == BlockKind::kData && parsed.header->checksummed &&
-             Checksum(payload) != parsed.header->checksum) {
+             Checksum(payload->bytes) != parsed.header->checksum) {
     what = "bad checksum";
+  } else if (parsed.header->codec == Codec::kZstd && !Decode(*parsed.header, payload)) {
+    what = "does not decompress to what the header says";
   } else {
     return parsed.header;
   }
@@ -287,18 +292,28 @@ std::optional<BlockHeader> Receiver::CheckBlock(ByteSpan frame, ByteSpan payload
   return std::nullopt;
 }
 
+bool Receiver::Decode(const BlockHeader& header, SharedBytes* payload) {
+  if (header.kind != BlockKind::kData) return payload->size() == 0;
+  std::optional<SharedBytes> plain = decompressor_.Decompress(payload->bytes, header.length);
+  if (!plain) return false;
+  if (options_.keep_encoded) {
+    plain->encoded = std::make_shared<const SharedBytes>(std::move(*payload));
+  }
+  *payload = std::move(*plain);
+  return true;
+}
+
 void Receiver::ReceiveData() {
   for (int i = 0; i < kMessagesPerCall && data_ && data_->Receive(&frames_, kMaxFrames); ++i) {
     if (frames_.empty()) {
       ++counters_.foreign_messages;
       continue;
     }
-    const ByteSpan payload = frames_.size() > 1 ? frames_[1].bytes() : ByteSpan();
+    SharedBytes payload;
     bool damaged = false;
-    const auto header = CheckBlock(frames_[0].bytes(), payload, stream_, &damaged);
+    const auto header = CheckBlock(stream_, &payload, &damaged);
     if (header) {
-      machine_.OnLive(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(),
-                      loop_.now());
+      machine_.OnLive(*header, std::move(payload), loop_.now());
     } else if (damaged) {
       machine_.OnDamaged(loop_.now());
     }
@@ -316,13 +331,10 @@ void Receiver::ReceiveControl() {
     }
     const ByteSpan first = frames_[0].bytes();
     if (!first.empty() && first[0] == std::byte{0}) {
-      const ByteSpan payload = frames_.size() > 1 ? frames_[1].bytes() : ByteSpan();
+      SharedBytes payload;
       bool damaged = false;
-      const auto header = CheckBlock(first, payload, "", &damaged);
-      if (header) {
-        machine_.OnReplay(*header, frames_.size() > 1 ? frames_[1].Share() : SharedBytes(),
-                          loop_.now());
-      }
+      const auto header = CheckBlock("", &payload, &damaged);
+      if (header) machine_.OnReplay(*header, std::move(payload), loop_.now());
       events_.OnReceived();
       continue;  // a damaged one leaves a hole that is asked for again
     }

@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "subscribe/modes.h"
+#include "wire/compression.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -21,7 +22,9 @@ class ReceiverEvents {
  public:
   virtual ~ReceiverEvents() = default;
   virtual void OnBegin(const control::Welcome& session, Position position) = 0;
-  /// Bytes of the stream, in order, without overlap. `header` is of the block that they end.
+  /// Bytes of the stream, in order, without overlap. `header` is of the block that they end, as
+  /// it was sent. `bytes.encoded`, with keep_encoded: the payload as it was sent, if that was
+  /// compressed (header.codec) and `bytes` are all of it: header.checksum is then of that.
   virtual void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
   virtual void OnGap(const Gap& gap) = 0;
   virtual void OnSessionChanged(const control::Welcome& now, SessionId old) = 0;
@@ -52,11 +55,13 @@ struct ReceiverOptions {
   control::Hello hello;
   ModeOptions modes;
   std::string relay_id = {};  ///< of the relay that it reads for; empty: of none
+  bool keep_encoded = false;  ///< for an owner that passes compressed blocks on as they came
 };
 
 struct ReceiverCounters {
-  std::uint64_t damaged_blocks = 0;    ///< bad header, length or checksum
+  std::uint64_t damaged_blocks = 0;    ///< bad header, length, checksum or compression
   std::uint64_t foreign_messages = 0;  ///< that were no block of this stream and no answer
+  std::uint64_t wire_bytes = 0;        ///< of block messages, header and payload as sent
 };
 
 class Receiver final : private ModeActions {
@@ -102,8 +107,9 @@ class Receiver final : private ModeActions {
   void ReceiveControl();
   void OnAnswer(const control::Message& message);
   void OnWelcome(const control::Welcome& welcome);
-  std::optional<BlockHeader> CheckBlock(ByteSpan frame, ByteSpan payload,
-                                        std::string_view topic, bool* damaged);
+  std::optional<BlockHeader> CheckBlock(std::string_view topic, SharedBytes* payload,
+                                        bool* damaged);
+  bool Decode(const BlockHeader& header, SharedBytes* payload);
   void ReadLocal();
   void ReadLocalSoon();
   void SendStatus();
@@ -116,6 +122,7 @@ class Receiver final : private ModeActions {
   const ReceiverOptions options_;
   ReceiverEvents& events_;
   ModeMachine machine_;
+  Decompressor decompressor_;
   std::optional<Socket> data_;
   std::optional<Socket> control_;
   EventLoop::WatchId data_watch_ = 0;

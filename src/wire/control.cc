@@ -98,6 +98,7 @@ ordered_json ToJson(const Hello& hello) {
   object["host"] = hello.host;
   object["pid"] = hello.pid;
   object["role"] = ToText(hello.role);
+  if (!hello.codecs.empty()) object["codecs"] = hello.codecs;
   return object;
 }
 
@@ -401,6 +402,20 @@ class Members {
   std::string failure_;
 };
 
+void ParseCodecs(Members& members, Hello& hello) {
+  const json* const list = members.Find("codecs", &json::is_array, true, "not a list");
+  if (list == nullptr) return;
+  if (list->size() > kMaxCodecs) members.Fail("codecs", "too long");
+  for (const json& item : *list) {
+    const auto* const name = item.get_ptr<const std::string*>();
+    if (name == nullptr || name->empty() || name->size() > kMaxCodeBytes) {
+      members.Fail("codecs", "not a list of names");
+      return;
+    }
+    hello.codecs.push_back(*name);
+  }
+}
+
 /// Of another version only `v` can be trusted to mean what it means here, and it is all that is
 /// needed to refuse it.
 Message ParseHello(Members& members) {
@@ -413,6 +428,7 @@ Message ParseHello(Members& members) {
   hello.host = members.Text("host", "", 0, kMaxNameBytes);
   hello.pid = members.Signed("pid", 0, 0);
   hello.role = members.OneOf("role", kRoles, "sub");
+  ParseCodecs(members, hello);
   return hello;
 }
 

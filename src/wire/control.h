@@ -23,6 +23,7 @@ inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
 inline constexpr std::size_t kMaxPath = 256;    ///< relays in a row
 inline constexpr std::size_t kMaxListed = 256;  ///< streams in one answer
+inline constexpr std::size_t kMaxCodecs = 16;
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -42,6 +43,7 @@ struct Hello {
   std::string host;
   std::int64_t pid = 0;
   Role role = Role::kSub;
+  std::vector<std::string> codecs = {};  ///< that it reads besides none, at most kMaxCodecs
   bool operator==(const Hello&) const = default;
 };
 
@@ -119,7 +121,7 @@ struct Welcome {
 };
 
 struct Refused {
-  std::string code;  ///< auth, version, full, stream
+  std::string code;  ///< auth, version, full, stream, codec
   std::string reason;
   bool operator==(const Refused&) const = default;
 };

@@ -21,6 +21,7 @@
 #include "os/fd.h"
 #include "support/same.h"
 #include "wire/block_header.h"
+#include "wire/compression.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -31,7 +32,8 @@ inline constexpr int kSayAgainMs = 500;
 struct BlockMessage {
   std::string topic;
   BlockHeader header;
-  std::string payload;
+  std::string payload;    ///< decoded
+  std::string sent = {};  ///< as it came
 };
 
 /// Takes a block message apart, and checks all that PROTOCOL.md, 3 says about it.
@@ -46,11 +48,17 @@ inline BlockMessage ReadBlockMessage(const std::vector<std::string>& frames) {
     ADD_FAILURE() << "bad header: " << Describe(parsed.error);
     return block;
   }
-  block = {std::string(parsed.topic), *parsed.header, frames[1]};
+  block = {std::string(parsed.topic), *parsed.header, frames[1], frames[1]};
+  if (block.header.codec == Codec::kZstd) {
+    EXPECT_LT(block.sent.size(), block.header.length);
+    Decompressor decompressor;
+    const auto plain = decompressor.Decompress(AsBytes(block.sent), block.header.length);
+    block.payload = plain ? std::string(AsText(plain->bytes)) : "";
+  }
   EXPECT_EQ(block.payload.size(), block.header.length);
   if (block.header.kind == BlockKind::kData) {
     EXPECT_TRUE(block.header.checksummed);
-    EXPECT_EQ(block.header.checksum, Checksum(AsBytes(block.payload)));
+    EXPECT_EQ(block.header.checksum, Checksum(AsBytes(block.sent)));
   }
   return block;
 }

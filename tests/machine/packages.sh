@@ -8,7 +8,7 @@
 # Compile and link the programs.
 build_packages=(
   g++:g++ cmake:cmake ninja-build:ninja pkg-config:pkg-config
-  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev
+  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)

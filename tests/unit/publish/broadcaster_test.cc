@@ -16,7 +16,7 @@ class BroadcasterTest : public testing::Test {
     options.wall_clock = [] { return std::int64_t{1000}; };
     options.warn = [](const std::string&) {};
     journal_.emplace(options);
-    broadcaster_.emplace("demo", *journal_, std::make_shared<Outstanding>(nullptr));
+    broadcaster_.emplace("demo", *journal_, packer_, std::make_shared<Outstanding>(nullptr));
     journal_->OnBlock([this](const Block& block) { broadcaster_->SendBlock(socket_, block); });
   }
   void Publish(std::size_t bytes, int times) {
@@ -29,6 +29,7 @@ class BroadcasterTest : public testing::Test {
   Context context_;
   Socket socket_ = Socket::Pub(context_, kLiveQueueMessages);
   std::optional<Journal> journal_;
+  Packer packer_{0};
   std::optional<Broadcaster> broadcaster_;
 };
 

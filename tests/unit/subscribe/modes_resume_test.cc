@@ -96,10 +96,10 @@ TEST_F(Resuming, ASessionThatGoesOnUnderAnotherIdIsRead) {
   }
 }
 
-TEST_F(Resuming, AStreamThatIsCompressedIsNotRead) {
+TEST_F(Resuming, AStreamInACodecThatIsNotKnownIsNotRead) {
   ResumeAt(480);
   control::Welcome welcome = WelcomeTo(0, 1600);
-  welcome.codec = "zstd";
+  welcome.codec = "lz4";
   machine_->OnWelcome(welcome, now_);
   EXPECT_EQ(actions_.Take(), (Calls{"fail " + std::to_string(kExitRefused)}));
 }

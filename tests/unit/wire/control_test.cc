@@ -79,6 +79,7 @@ TEST(Control, AHelloSurvivesTheRoundTrip) {
   hello.name = std::string(256, 'n');
   hello.host = "worker \"7\" \n \x01 \u00e9";
   hello.pid = std::numeric_limits<std::int64_t>::max();
+  hello.codecs = {"zstd", std::string(64, 'c')};
   for (const Role role : {Role::kSub, Role::kTap, Role::kRelay, Role::kTop}) {
     hello.role = role;
     ExpectRoundTrip(hello);
@@ -369,6 +370,9 @@ struct BadMember {
 
 TEST(Control, EachBadMemberIsNamed) {
   const std::string long_text = '"' + std::string(257, 'n') + '"';
+  std::string codecs = R"(,"codecs":["a")";
+  for (std::size_t i = 0; i < kMaxCodecs; ++i) codecs += R"(,"b")";
+  codecs += "]}";
   const std::string long_id = '"' + std::string(65, 'a') + '"';
   const std::vector<BadMember> cases = {
       {kHello, R"("v":1,)", "", "hello: v: missing"},
@@ -388,6 +392,10 @@ TEST(Control, EachBadMemberIsNamed) {
       {kHello, R"("pid":7)", R"("pid":7.0)", "pid: not an integer"},
       {kHello, R"("pid":7)", R"("pid":9223372036854775808)", "pid: out of range"},
       {kHello, R"("tap")", R"("king")", "role: unknown word"},
+      {kHello, "}", R"(,"codecs":"zstd"})", "codecs: not a list"},
+      {kHello, "}", R"(,"codecs":["zstd",1]})", "codecs: not a list of names"},
+      {kHello, "}", R"(,"codecs":[""]})", "codecs: not a list of names"},
+      {kHello, "}", codecs, "codecs: too long"},
       {kRead, R"("request":1,)", "", "read: request: missing"},
       {kRead, R"("request":1)", R"("request":-1)", "request: not an unsigned"},
       {kRead, R"("request":1)", R"("request":1.0)", "request: not an unsigned"},

@@ -12,6 +12,7 @@
 #include "base/checksum.h"
 #include "print_message.h"
 #include "wire/block_header.h"
+#include "wire/compression.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -183,6 +184,11 @@ TEST(Golden, TheChecksumOfACompressedBlockIsThatOfThePayloadAsSent) {
   header.records_before = 123;
   header.checksum = Checksum(AsBytes(GoldenBytes("payload_zstd")));
   ExpectGoldenFrame("frame_zstd", "demo", header);
+  Decompressor decompressor;
+  const auto plain =
+      decompressor.Decompress(AsBytes(GoldenBytes("payload_zstd")), header.length);
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(AsText(plain->bytes), std::string(64, '\n'));
 }
 
 TEST(Golden, TheHeadIsWhatTheCodecWritesAndReads) {
@@ -225,8 +231,14 @@ std::map<std::string, control::Message> GoldenMessages() {
                         4711, Role::kSub, Mode::kLive, 1000, 14, 0.25, 0}};
   constexpr std::uint64_t kLastRequest = 0xFFFFFFFFFFFFFFFF;
   return {
-      {"hello",
-       Hello{1, "9f86d081884c7d65", "demo", "errors only", "worker-7", 4711, Role::kSub}},
+      {"hello", Hello{1,
+                      "9f86d081884c7d65",
+                      "demo",
+                      "errors only",
+                      "worker-7",
+                      4711,
+                      Role::kSub,
+                      {"zstd"}}},
       {"hello_any_stream", Hello{1, "60303ae22b998861", {}, "", "edge-1", 12, Role::kRelay}},
       {"welcome", welcome},
       {"refused", Refused{"stream", "no stream 'dmeo' here: there is 'demo'"}},
