@@ -383,8 +383,11 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void SayStats() {
     const ModeCounters modes = Counters();
     std::uint64_t damaged = 0;
-    for (const StreamReader& reader : readers_.readers())
+    std::uint64_t wire = 0;
+    for (const StreamReader& reader : readers_.readers()) {
       damaged += reader.receiver_counters().damaged_blocks;
+      wire += reader.receiver_counters().wire_bytes;
+    }
     const Position position = WrittenPosition();
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - started_).count();
@@ -400,7 +403,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
                     {"position", position},
                     {"ended", at().ended},
                     {"received_bytes", received_},
-                    {"wire_bytes", receiver_.counters().wire_bytes},
+                    {"wire_bytes", wire},
                     {"written_bytes", output_->written()},
                     {"records", records_},
                     {"blocks", modes.blocks},

@@ -212,6 +212,7 @@ ReceiverCounters StreamReader::receiver_counters() const {
   ReceiverCounters sum;
   for (const auto& link : links_) {
     sum.damaged_blocks += link->receiver().counters().damaged_blocks;
+    sum.wire_bytes += link->receiver().counters().wire_bytes;
     sum.foreign_messages += link->receiver().counters().foreign_messages;
   }
   return sum;
