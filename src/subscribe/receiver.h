@@ -114,7 +114,7 @@ class Receiver final : private ModeActions {
   EventLoop::WatchId data_watch_ = 0;
   EventLoop::WatchId control_watch_ = 0;
   EventLoop::TimerId tick_ = 0;
-  EventLoop::TimerId remake_ = 0;  // while new sockets are due
+  EventLoop::TimerId remake_ = 0;              // while new sockets are due
   std::unique_ptr<AttachedJournal> attached_;  // while ATTACHED
   std::string attached_stream_;
   EventLoop::WatchId attached_watch_ = 0;
