@@ -127,7 +127,7 @@ struct Settings {
 class Row {
  public:
   Row(const Settings& settings, std::size_t first, std::size_t count)
-      : settings_(settings), deadline_ns_(MonotonicNs() + settings.timeout_ns) {
+      : deadline_ns_(MonotonicNs() + settings.timeout_ns) {
     for (std::size_t i = first; i < first + count; ++i) {
       ReceiverOptions options;
       options.endpoint = settings.endpoint;
@@ -167,7 +167,6 @@ class Row {
     loop_.Stop();
   }
 
-  const Settings& settings_;
   const std::uint64_t deadline_ns_;
   Context context_;
   EventLoop loop_;

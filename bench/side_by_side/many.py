@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from .once import GIB, load
-from .systems import free_ports
+from .systems import free_ports, tcp_sockets, wait_until
 from .tree import Tree, read_text
 
 JOIN_S = 60
@@ -32,14 +32,15 @@ def socket_memory_mb():
     return 0.0
 
 
-def run_many(options, source, n, programs, timeout_s):
-    """Publisher with `options`, bench-source with `source`, n subscribers: the figures."""
+def run_many(options, source, n, programs, timeout_s, subscribers):
+    """Publisher with `options`, bench-source with `source`, n subscribers of the program
+    `subscribers`: the figures."""
     scratch = Path(tempfile.mkdtemp(prefix="pipedup-bench-"))
     memory = Path(tempfile.mkdtemp(prefix="pipedup-bench-", dir="/dev/shm"))
     log = open(scratch / "log", "ab")
     tree = Tree(None, scratch, memory, log)
     try:
-        return _run(tree, options, source, n, programs, scratch, timeout_s)
+        return _run(tree, options, source, n, programs, scratch, timeout_s, subscribers)
     finally:
         tree.close()
         log.close()
@@ -47,7 +48,7 @@ def run_many(options, source, n, programs, timeout_s):
         shutil.rmtree(memory, ignore_errors=True)
 
 
-def _run(tree, options, source, n, programs, scratch, timeout_s):
+def _run(tree, options, source, n, programs, scratch, timeout_s, subscribers):
     endpoint = f"tcp://127.0.0.1:{free_ports(2)}"
     read_end, write_end = os.pipe()
     publisher = tree.spawn("pipedup-pub", [programs / "pipedup-pub", "--bind", endpoint, "--max-subs",
@@ -56,9 +57,11 @@ def _run(tree, options, source, n, programs, scratch, timeout_s):
     ready, swarm_report, source_report = (scratch / name for name in
                                           ("ready", "swarm.json", "source.json"))
     begun = time.monotonic()
-    swarm = tree.spawn("bench-swarm", [programs / "bench-swarm", "--connect", endpoint,
-                                       "--subscribers", str(n), "--ready", ready, "--report",
-                                       swarm_report, "--timeout", f"{int(timeout_s)}s"])
+    if subscribers == "bench-swarm-light":  # waits for nobody
+        wait_until(lambda: tcp_sockets(int(endpoint.rpartition(":")[2]), "0A"), "the publisher")
+    swarm = tree.spawn(subscribers, [programs / subscribers, "--connect", endpoint,
+                                     "--subscribers", str(n), "--ready", ready, "--report",
+                                     swarm_report, "--timeout", f"{int(timeout_s)}s"])
     figures = {"n": n, "notes": []}
     peak = {"rss_mb": 0.0, "private_mb": 0.0, "descriptors": 0, "socket_mb": 0.0}
     sockets_before = socket_memory_mb()
@@ -150,7 +153,8 @@ def many(runner):
                     words = list(source)
                     if speed == "full speed":
                         words[1] = str(max(args.bytes // n, 8 << 20))
-                    result = run_many(options, words, n, runner.programs, args.timeout)
+                    result = run_many(options, words, n, runner.programs, args.timeout,
+                                      "bench-swarm-light" if args.light else "bench-swarm")
                     runner.results.append({"speed": speed, "policy": name, "round": turn,
                                            **result})
                     notes = "; ".join(result["notes"])
