@@ -132,7 +132,7 @@ def bulk(runner):
         runner.rounds(plan, n)
     by_line = args.case == "lines"
     header = ["system", "N", "1000 lines/s" if by_line else "MB/s", "x tee", "CPU s/GiB", "x tee's",
-              "peak MB", "longest write ms", "lost"]
+              "peak MB", "longest write ms", "wire MB", "lost"]
     rows = []
     speed = "lines_per_s" if by_line else "mb_per_s"
     for n in args.n:
@@ -146,6 +146,7 @@ def bulk(runner):
                          number(ratio(cpu, tee[1]), 2),
                          number(runner.worst("peak_mb", name, n)),
                          number(runner.worst("longest_write_ms", name, n), 1),
+                         number(runner.medians("wire_mb", name, n), 1),
                          runner.verdict(name, n)])
     return header, rows + runner.absent_rows(len(header)), []
 

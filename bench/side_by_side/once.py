@@ -168,6 +168,13 @@ def _stuck(tree, plan, job, watch, reports, source_report, elapsed):
     return now - watch.progress_at > idle_s + plan.stop_for_s or elapsed > plan.limit_s
 
 
+def _wire_bytes(scratch):
+    """What each subscriber of pipedup says it has received, as it was sent; [] of other systems."""
+    said = [json.loads(line) for line in read_text(scratch / "log").splitlines()
+            if line.startswith("{") and '"wire_bytes"' in line]
+    return [each["wire_bytes"] for each in said]
+
+
 def _figures(tree, plan, cpu_s, source, reports, job):
     sinks = [load(report) for report in reports]
     figures = {
@@ -199,6 +206,8 @@ def _figures(tree, plan, cpu_s, source, reports, job):
     ends = [sink["end_ns"] if sink["ended"] == "end of stream" else sink["last_ns"]
             for sink in sinks]
     seconds = max(1e-9, (max(ends) - source["first_write_ns"]) / 1e9)
+    if wire := _wire_bytes(job.scratch):
+        figures["wire_mb"] = sum(wire) / len(wire) / 1e6
     if plan.latencies:
         figures.update(_latencies(reports))
     return {

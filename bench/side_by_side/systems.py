@@ -205,9 +205,12 @@ def start_pipedup(job, transport, modifiers):
             publisher += ["--journal", job.scratch / "journal"]
         elif modifier.startswith("fsync"):
             publisher += ["--fsync", modifier.removeprefix("fsync")]
+        elif modifier.startswith("zstd"):
+            level = modifier.removeprefix("zstd")
+            publisher += ["--compress", f"zstd:{level}" if level else "zstd"]
         elif modifier.startswith("retain"):
             publisher += ["--retain", modifier.removeprefix("retain")]
-    subscriber = [str(job.programs / "pipedup-sub")]
+    subscriber = [str(job.programs / "pipedup-sub"), "--stats", "--log-format", "json"]
     if "curve" in modifiers:
         secrets = make_keys(job)
         publisher += ["--curve-secret", secrets[0], "--allow-keys", job.scratch / "sub.pub"]
@@ -320,8 +323,8 @@ redis, nats, each also with -lines (one message per line, not 64 KiB); redis-unl
 what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
-it the publisher waits), -curve (encrypted, with keys of the run's own), -retainSIZE or -journal (on
-disk: in $TMPDIR; with -fsyncnever or -fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
+it the publisher waits), -curve (encrypted, with keys of the run's own), -zstd or -zstdLEVEL
+(compressed on the wire), -retainSIZE or -journal (on disk: in $TMPDIR; with -fsyncnever or -fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
 
 
 def missing_tools(tools):
@@ -362,7 +365,7 @@ def lookup_built(name, family, modifiers, programs):
         return (lambda job: start_bare(job, transport, modifiers),
                 missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
     if (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
-            all(re.fullmatch(r"nochecksum|drop|curve|retain\d+[KMG]iB|journal|fsync(never|always)",
+            all(re.fullmatch(r"nochecksum|drop|curve|zstd\d*|retain\d+[KMG]iB|journal|fsync(never|always)",
                              each) for each in modifiers)):
         missing = missing_programs(
             ["pipedup-pub", "pipedup-sub"] + ["pipedup-keygen"] * ("curve" in modifiers), programs)

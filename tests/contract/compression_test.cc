@@ -175,10 +175,10 @@ class Listener final : public ReceiverEvents {
 /// A Receiver in a thread of its own, that reads from position 0.
 class RunningReceiver {
  public:
-  RunningReceiver(const Endpoint& endpoint, bool keep_encoded) {
+  RunningReceiver(const Endpoint& endpoint, bool keep_encoded) {  // one of each at a time
     ReceiverOptions options;
     options.endpoint = endpoint;
-    options.hello.id = "c3";
+    options.hello.id = keep_encoded ? "c3" : "d4";
     options.modes.from.kind = Beginning::Kind::kStart;
     options.modes.dead_after = std::chrono::hours(1);
     options.keep_encoded = keep_encoded;

@@ -87,5 +87,15 @@ TEST(SharedBytes, APartKeepsTheMemoryAlive) {
   EXPECT_TRUE(memory.expired());
 }
 
+TEST(SharedBytes, WhatTheyWereDecodedFromBelongsToTheWholeOnly) {
+  const auto text = std::make_shared<const std::string>("plain");
+  SharedBytes whole{text, AsBytes(*text)};
+  whole.encoded = std::make_shared<const SharedBytes>(SharedBytes{text, AsBytes("z")});
+  EXPECT_EQ(whole.Part(0).encoded, whole.encoded);
+  EXPECT_EQ(whole.Part(0, 5).encoded, whole.encoded);
+  EXPECT_EQ(whole.Part(0, 4).encoded, nullptr);
+  EXPECT_EQ(whole.Part(1).encoded, nullptr);
+}
+
 }  // namespace
 }  // namespace pipedup
