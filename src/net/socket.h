@@ -29,7 +29,8 @@ struct CurveKeys {
 /// encrypted.
 class Context {
  public:
-  /// Throws Error if keys are given that libzmq can do nothing with.
+  /// Throws Error if keys are given that libzmq can do nothing with, or if this process may
+  /// have so few descriptors that libzmq would abort for want of them.
   explicit Context(CurveKeys keys = {});
   zmq::context_t& get() { return context_; }
   bool encrypts() const { return !keys_.secret.empty(); }
