@@ -1,4 +1,5 @@
 // Peers that speak the protocol of the control socket, and abuse it.
+#include "base/sanitizer.h"
 #include "hostile_test_base.h"
 
 namespace pipedup::test {
@@ -117,6 +118,7 @@ TEST_F(HostileTest, ARequestThatNeverEndsIsCutOff) {
 
 // Each below what it is cut off for, but all of them together above what the publisher holds.
 TEST_F(HostileTest, ManyThatHoldALittleAreCutOffTogether) {
+  if (kSanitized) GTEST_SKIP() << "memory has no bound with a sanitizer: most is its own";
   Start();
   std::string nearly;
   while (nearly.size() < 50'000) nearly += ZmtpFrame("x", kZmtpMore);
