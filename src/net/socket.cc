@@ -30,6 +30,10 @@ constexpr std::int64_t kCurveBytes = 64;  // more than encryption adds to a mess
 // keeps about 48 bytes for each byte of a subscription.
 constexpr std::int64_t kMaxSubscriptionBytes = 1024;
 
+// For libzmq's own threads and sockets, and what this program opens at its start; 25 do for one
+// endpoint and two I/O threads.
+constexpr std::uint64_t kFewestDescriptors = 64;
+
 constexpr int kHandshakeMs = 5000;
 constexpr int kBacklog = 1024;
 constexpr int kReconnectMs = 100;
@@ -61,6 +65,10 @@ void Release(void*, void* hint) {
 }  // namespace
 
 Context::Context(CurveKeys keys) : keys_(std::move(keys)), context_(IoThreads(keys_)) {
+  if (const std::uint64_t most = DescriptorLimit(); most < kFewestDescriptors) {
+    throw Error("this process may have " + std::to_string(most) + " descriptors (ulimit -n): " +
+                std::to_string(kFewestDescriptors) + " are needed");
+  }
   context_.set(zmq::ctxopt::max_sockets, 1023);
   if (keys_.secret.empty()) return;
   std::array<char, kKeyCharacters + 1> text{};

@@ -28,7 +28,8 @@ struct CurveKeys {
 /// for a bounded time.
 class Context {
  public:
-  /// Throws Error if keys are given that libzmq can do nothing with.
+  /// Throws Error if keys are given that libzmq can do nothing with, or if this process may
+  /// have so few descriptors that libzmq would abort for want of them.
   explicit Context(CurveKeys keys = {});
   zmq::context_t& get() { return context_; }
   bool has_key() const { return !keys_.secret.empty(); }

@@ -9,6 +9,7 @@
 #endif
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 
 #include "os/file.h"
@@ -31,6 +32,11 @@ void RaiseDescriptorLimit() {
   if (::setrlimit(RLIMIT_NOFILE, &raised) != 0) return;
   g_first_limit = limit;
   g_raised_limit = raised;
+}
+
+std::uint64_t DescriptorLimit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 ScopedFirstDescriptorLimit::ScopedFirstDescriptorLimit() {

@@ -14,6 +14,8 @@ namespace pipedup {
 /// Raises the soft limit of open descriptors to the hard one: libzmq aborts when it runs out.
 /// Once, before there are threads. Children that StartChild makes have what was before.
 void RaiseDescriptorLimit();
+/// How many descriptors this process may have open.
+std::uint64_t DescriptorLimit();
 
 /// While it lives, the soft limit is what it was before RaiseDescriptorLimit: for a child to
 /// inherit (programs that use select(2) rely on it). Descriptors beyond it stay open.

@@ -4,17 +4,15 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "base/sanitizer.h"
 #include "base/units.h"
 
 namespace pipedup {
 
 /// The bound on the publisher's own memory, beside the journal's: far above what ordinary use
 /// needs, which is 1 to 10 MiB and half of the rest.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr std::uint64_t kMemoryBase = std::uint64_t{1} << 40;  // theirs is not ours
-#else
-inline constexpr std::uint64_t kMemoryBase = 64 * 1024 * 1024;
-#endif
+inline constexpr std::uint64_t kMemoryBase =
+    kSanitized ? std::uint64_t{1} << 40 : 64 * 1024 * 1024;  // a sanitizer's is not ours
 inline constexpr std::uint64_t kMemoryOfDescriptor =
     64 * 1024;  ///< a connection has one, and takes 40 KiB
 inline constexpr std::uint64_t kMemoryOfMember = 8 * 1024;

@@ -158,8 +158,29 @@ class GoodSubscriber final : private ReceiverEvents {
     thread_.Do([&] { copy = progress_; });
     return copy;
   }
+  /// Every byte before `head` has come, and they were right. A failure of the test if not.
+  void AwaitPosition(Position head) {
+    EXPECT_TRUE(test::Eventually([&] {
+      const Progress now = progress();
+      return now.position == head || now.wrong || now.gaps > 0;
+    })) << "at "
+        << progress().position << " of " << head;
+    ExpectSound();
+  }
+  /// The stream has ended at `head`, and nothing was wrong on the way.
+  void AwaitEnd(Position head) {
+    EXPECT_TRUE(test::Eventually([&] { return progress().ended; }));
+    EXPECT_EQ(progress().position, head);
+    ExpectSound();
+  }
 
  private:
+  void ExpectSound() {
+    const Progress now = progress();
+    EXPECT_EQ(now.gaps, 0);
+    EXPECT_FALSE(now.wrong);
+    EXPECT_EQ(now.failure, "");
+  }
   void OnBegin(const control::Welcome&, Position position) override {
     progress_.position = position;
   }
@@ -216,18 +237,11 @@ TEST_P(BadPeers, AStolenIdLosesItsOwnerNothing) {
     if (round % 2 == 0) thief.Send(control::Bye{});
     PublishAll(text);
     head += text.size();
-    ASSERT_TRUE(test::Eventually([&] {
-      const auto progress = good.progress();
-      return progress.position == head || progress.wrong || progress.gaps > 0;
-    })) << "at "
-        << good.progress().position << " of " << head;
+    good.AwaitPosition(head);
+    ASSERT_FALSE(HasFailure());
   }
   publisher_->End(0);
-  ASSERT_TRUE(test::Eventually([&] { return good.progress().ended; }));
-  EXPECT_EQ(good.progress().position, head);
-  EXPECT_EQ(good.progress().gaps, 0);
-  EXPECT_FALSE(good.progress().wrong);
-  EXPECT_EQ(good.progress().failure, "");
+  good.AwaitEnd(head);
 }
 
 TEST_P(BadPeers, ByeAndStatusAreTheConnectionsOwn) {
@@ -307,22 +321,14 @@ TEST_P(BadPeers, PeersThatStopReadingAreCutOffAndAGoodOneGetsEveryByte) {
     }
     PublishAll(text);
     head += text.size();
-    ASSERT_TRUE(test::Eventually([&] {
-      const auto progress = good.progress();
-      return progress.position == head || progress.wrong || progress.gaps > 0;
-    })) << "at "
-        << good.progress().position << " of " << head;
+    good.AwaitPosition(head);
+    ASSERT_FALSE(HasFailure());
   }
   EXPECT_GT(publisher_->log().remade, 0) << "nobody held as much as was expected";
   PublishAll(text);
   head += text.size();
   publisher_->End(0);
-  ASSERT_TRUE(test::Eventually([&] { return good.progress().ended; }));
-  const auto progress = good.progress();
-  EXPECT_EQ(progress.position, head);
-  EXPECT_EQ(progress.gaps, 0);
-  EXPECT_FALSE(progress.wrong);
-  EXPECT_EQ(progress.failure, "");
+  good.AwaitEnd(head);
 }
 
 }  // namespace

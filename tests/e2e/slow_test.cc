@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/sanitizer.h"
 #include "support/content.h"
 #include "support/programs.h"
 
@@ -19,11 +20,7 @@ namespace {
 constexpr std::size_t kMiB = 1024 * 1024;
 
 // Sanitizers need several times the memory of what they watch.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kMostMemory = SIZE_MAX;
-#else
-constexpr std::uint64_t kMostMemory = 80 * kMiB;
-#endif
+constexpr std::uint64_t kMostMemory = kSanitized ? SIZE_MAX : 80 * kMiB;
 
 /// The most memory that a process has had, in bytes.
 std::uint64_t PeakMemory(const Process& process) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/sanitizer.h"
 #include "fault/machine.h"
 #include "support/content.h"
 
@@ -13,11 +14,7 @@ using std::to_string;
 
 constexpr std::size_t kPaceBytes = 16 * 1024;
 // Programs that are watched by a sanitizer need several times as long to come to their end.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr const char* kLinger = "15s";
-#else
-constexpr const char* kLinger = "3s";
-#endif
+constexpr const char* kLinger = kSanitized ? "15s" : "3s";
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "base/sanitizer.h"
 #include "fault/account.h"
 #include "fault/machine.h"
 #include "fault/publisher_host.h"
@@ -20,11 +21,7 @@ using std::chrono::seconds;
 using What = Fault::What;
 using Whom = Fault::Whom;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr auto kPatienceOfRun = seconds(150);
-#else
-constexpr auto kPatienceOfRun = seconds(50);
-#endif
+constexpr auto kPatienceOfRun = kSanitized ? seconds(150) : seconds(50);
 constexpr auto kTick = milliseconds(2);
 constexpr auto kLook = milliseconds(20);    // at what programs said
 constexpr auto kStill = milliseconds(150);  // nothing moves any more

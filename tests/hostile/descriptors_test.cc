@@ -22,11 +22,7 @@ TEST_F(HostileTest, WithoutDescriptorsNewcomersAreRefusedAndNothingElseHappens) 
              return peer->IsClosed();
            })) > kConnects - 128;
   }));
-  EXPECT_TRUE(Eventually([&] {
-    const double used = HeldBy(publisher_->pid()).cpu_seconds;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return HeldBy(publisher_->pid()).cpu_seconds - used < 0.05;
-  })) << "it spins";
+  EXPECT_TRUE(Eventually([&] { return IsIdle(publisher_->pid()); })) << "it spins";
   ExpectTheGoodOneIsServed();
   EXPECT_EQ(publisher_->events("connections-refused").size(), 1U) << "once per shortage";
 
@@ -41,6 +37,21 @@ TEST_F(HostileTest, WithoutDescriptorsNewcomersAreRefusedAndNothingElseHappens) 
   (void)newcomer.Wait();
   (void)over_ipc.Wait();
   ExpectNoHarm();
+}
+
+TEST(TooFewDescriptors, AreSaidAtTheStart) {
+  for (const std::string& program : {PublisherBinary(), SubscriberBinary()}) {
+    for (const char* limit : {"12", "18", "63"}) {
+      const Outcome outcome =
+          RunToEnd({.argv = {"sh", "-c", "ulimit -n " + std::string(limit) + R"(; exec "$0")",
+                             program}});
+      EXPECT_EQ(outcome.status, 1) << program << limit;
+      ASSERT_EQ(outcome.errors.size(), 1U) << program << limit;
+      EXPECT_NE(outcome.errors[0].find(std::string("may have ") + limit + " descriptors"),
+                std::string::npos)
+          << outcome.errors[0];
+    }
+  }
 }
 
 }  // namespace

@@ -8,13 +8,15 @@
 #include <iostream>
 #include <sstream>
 
+#include "base/sanitizer.h"
+
 namespace pipedup::test {
 namespace {
 
 constexpr std::size_t kPartLines = 200;
 // docs/promises.md: 64 MiB. What tests leave behind is far less: freed memory that malloc
-// keeps.
-constexpr std::uint64_t kMostKib = 64 * 1024;
+// keeps. A sanitizer keeps it on purpose.
+constexpr std::uint64_t kMostKib = kSanitized ? UINT64_MAX / 2 : 64 * 1024;
 constexpr std::size_t kFewDescriptors = 4;
 constexpr double kIdle = 0.25;  // of one core
 
@@ -47,6 +49,15 @@ Held HeldBy(pid_t pid) {
   fields >> user >> system;
   held.cpu_seconds = (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
   return held;
+}
+
+bool IsIdle(pid_t pid) {
+  const auto began = Clock::now();
+  const double used = HeldBy(pid).cpu_seconds;
+  // Not to wait for anything: processor time is a matter of a stretch of time, and this is it.
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const std::chrono::duration<double> passed = Clock::now() - began;
+  return (HeldBy(pid).cpu_seconds - used) / passed.count() < kIdle;
 }
 
 void HostileTest::Start(Words options, Words wrapper, bool ipc) {
@@ -113,14 +124,7 @@ void HostileTest::ExpectNoHarm() {
   })) << now.descriptors
       << " descriptors, " << before_.descriptors << " before; " << now.private_kib
       << " KiB of private memory, " << before_.private_kib << " before";
-  // A program that does nothing for a while has hardly used the processor.
-  EXPECT_TRUE(Eventually([&] {
-    const auto began = Clock::now();
-    const double used = HeldBy(publisher_->pid()).cpu_seconds;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    const std::chrono::duration<double> passed = Clock::now() - began;
-    return (HeldBy(publisher_->pid()).cpu_seconds - used) / passed.count() < kIdle;
-  })) << "it is not idle";
+  EXPECT_TRUE(Eventually([&] { return IsIdle(publisher_->pid()); })) << "it is not idle";
   const auto counters = Stats().at("counters");
   std::cout << "[ memory   ] KiB of private memory: " << before_.private_kib << " before, "
             << highest_kib_ << " at most, " << now.private_kib

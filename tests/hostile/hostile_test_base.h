@@ -26,6 +26,8 @@ struct Held {
   double cpu_seconds = 0;
 };
 Held HeldBy(pid_t pid);
+/// Whether it hardly used the processor in the last 200 ms, which this waits for.
+bool IsIdle(pid_t pid);
 
 class HostileTest : public ::testing::Test {
  protected:

@@ -1,4 +1,5 @@
 // Peers that speak the protocol of the control socket, and abuse it.
+#include "base/sanitizer.h"
 #include "hostile_test_base.h"
 
 namespace pipedup::test {
@@ -96,6 +97,24 @@ TEST_F(HostileTest, AFloodOfNewMembersFromManyConnections) {
   ExpectNoHarm();
 }
 
+// What a data socket takes is far less, and one is bound to the same port of another address.
+TEST_F(HostileTest, AMemberIsNotHeldToTheLimitsOfADataSocketElsewhere) {
+  const std::uint16_t port = FreePortPair();
+  Start({"--bind", "tcp://127.0.0.1:" + std::to_string(port), "--bind",
+         "tcp://127.0.0.2:" + std::to_string(port + 1)});
+  ZmtpPeer member(tcp(), Port::kControl);
+  ASSERT_TRUE(member.Join("DEALER"));
+  (void)member.Send(Hello("600d"));
+  const std::string ping = R"({"op":"read","request":1,"from":0,"max":0,"session":")" +
+                           publisher_->session() + R"("})";
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += ZmtpFrame(ping);
+  (void)member.Send(many);
+  for (int i = 0; i < 201; ++i) ASSERT_TRUE(member.ReceiveMessage()) << "after " << i;
+  EXPECT_EQ(Counter("connections_cut"), 0U);
+  ExpectNoHarm();
+}
+
 TEST_F(HostileTest, ARequestThatNeverEndsIsCutOff) {
   Start();
   for (const std::size_t part : {std::size_t{1}, std::size_t{33}, std::size_t{8000}}) {
@@ -117,6 +136,7 @@ TEST_F(HostileTest, ARequestThatNeverEndsIsCutOff) {
 
 // Each below what it is cut off for, but all of them together above what the publisher holds.
 TEST_F(HostileTest, ManyThatHoldALittleAreCutOffTogether) {
+  if (kSanitized) GTEST_SKIP() << "memory has no bound with a sanitizer: most is its own";
   Start();
   std::string nearly;
   while (nearly.size() < 50'000) nearly += ZmtpFrame("x", kZmtpMore);

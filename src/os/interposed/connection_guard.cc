@@ -3,6 +3,7 @@
 // which is why it stands at namespace scope.
 #include "os/interposed/connection_guard.h"
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -100,6 +101,14 @@ std::uint32_t NowMs() {
                                     static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000);
 }
 
+// Whether `address` is the one that `host` says; all are, if it is "*" or a name.
+bool IsAddress(const std::string& host, int family, const void* address) {
+  in6_addr said{};
+  return ::inet_pton(family, host.c_str(), &said) != 1 ||
+         std::memcmp(&said, address, family == AF_INET ? sizeof(in_addr) : sizeof said) == 0;
+}
+
+// The port alone does not tell: it may be that of a control socket at another address.
 bool IsData(const Guard& guard, int listener) {
   const std::vector<Endpoint>* const endpoints = guard.endpoints.load();
   if (endpoints == nullptr) return false;
@@ -116,9 +125,11 @@ bool IsData(const Guard& guard, int listener) {
     const bool local = endpoint.kind == Endpoint::Kind::kIpc;
     switch (address.any.sa_family) {
       case AF_INET:
-        return !local && ntohs(address.v4.sin_port) == endpoint.port;
+        return !local && ntohs(address.v4.sin_port) == endpoint.port &&
+               IsAddress(endpoint.host, AF_INET, &address.v4.sin_addr);
       case AF_INET6:
-        return !local && ntohs(address.v6.sin6_port) == endpoint.port;
+        return !local && ntohs(address.v6.sin6_port) == endpoint.port &&
+               IsAddress(endpoint.host, AF_INET6, &address.v6.sin6_addr);
       case AF_UNIX:
         return local && endpoint.path == address.local.sun_path;
       default:

@@ -8,7 +8,7 @@
 // reset, while known bytes are published. With --way keys most of them do so within CURVE, with
 // keys of the list and others, and the list changes meanwhile. After it the publisher serves, a
 // good subscriber over TCP has got every byte, the publisher's own memory is under --rss-mib
-// (64, with AddressSanitizer 1024) and its descriptors are as many as before.
+// (64, with a sanitizer 1024) and its descriptors are as many as before.
 //
 // When something does not hold: exit status 1, the seed, the round (--round R runs it alone)
 // and every byte that was sent in it, connection by connection. (Keys of the list are new each
@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/sanitizer.h"
 #include "base/text.h"
 #include "connection.h"
 #include "keyed_peer.h"
@@ -38,18 +39,7 @@ namespace {
 using namespace pipedup;
 using namespace pipedup::fuzz;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kMostMib = 1024;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr std::uint64_t kMostMib = 1024;
-#else
-constexpr std::uint64_t kMostMib = 64;
-#endif
-#else
-constexpr std::uint64_t kMostMib = 64;
-#endif
-
+constexpr std::uint64_t kMostMib = kSanitized ? 1024 : 64;
 constexpr std::size_t kAtATime = 12;                 // connections that are being talked over
 constexpr std::size_t kMostStaying = 40;             // and that just stay
 constexpr std::uint64_t kMostProduced = 4000;        // bytes after each part

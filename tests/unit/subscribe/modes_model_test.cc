@@ -11,6 +11,7 @@
 #include <list>
 
 #include "base/error.h"
+#include "base/sanitizer.h"
 #include "simulated_publisher.h"
 #include "subscribe/modes.h"
 
@@ -457,12 +458,8 @@ std::pair<std::uint64_t, std::uint64_t> Seeds() {
     return {seed, seed + 1};
   }
   const char* many = std::getenv("PIPEDUP_SEEDS");
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr std::uint64_t kSeeds =
-      100;  // pure and single-threaded: the plain build does the rest
-#else
-  constexpr std::uint64_t kSeeds = 600;
-#endif
+  // Pure and single-threaded: the plain build does the rest.
+  constexpr std::uint64_t kSeeds = kSanitized ? 100 : 600;
   return {1, 1 + (many == nullptr ? kSeeds : std::strtoull(many, nullptr, 10))};
 }
 
