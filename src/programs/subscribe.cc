@@ -37,6 +37,7 @@ namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
+constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 SharedBytes Prepend(const std::string& before, SharedBytes bytes) {
   if (before.empty()) return bytes;
@@ -57,8 +58,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
         cursor_(SubCursor::Open(options, reporter)),
         output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
         merger_([this](MergePart part) { Emit(std::move(part)); }),
-        readers_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), AddStream(),
-                 [this](const control::Welcome& welcome) { return OnOtherStream(welcome); }) {
+        readers_(MakeReaders()) {
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
     loop_.Every(kTickEvery, [this] { Tick(); });
@@ -84,6 +84,23 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   SubStream& first() { return streams_.front(); }
   const Progress& at() { return readers_.readers().front().progress(); }
   bool several() const { return streams_.size() > 1; }
+
+  /// Streams of all that match, or of what there is.
+  Streams MakeReaders() {
+    const auto made = MakeReceiverOptions(options_, cursor_.get());
+    const auto on_stream = [this](const control::Welcome& welcome) {
+      return OnOtherStream(welcome);
+    };
+    if (!HasPattern(options_)) return Streams(context_, loop_, made, AddStream(), on_stream);
+    return Streams(context_, loop_, made, AddStream(), on_stream, *options_.stream,
+                   [this](const Endpoint& endpoint) { OnNoList(endpoint); });
+  }
+
+  void OnNoList(const Endpoint& endpoint) {
+    if (std::exchange(said_no_list_, true)) return;
+    reporter_.Warn("no-list", "the publisher at " + endpoint.data() +
+                                  " cannot say which streams it has: name one with -s");
+  }
 
   StreamEvents& AddStream() {
     SubStreamOwner& owner = *this;
@@ -148,7 +165,8 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void Write(SubStream& stream, const MergePart& part) {
     const SessionId session = part.header.session;
     const Position end = part.from + part.bytes.size();
-    if (options_.endpoints.size() > 1) parts_.Add(part.stream, session, part.from, end);
+    if (options_.endpoints.size() > 1 || HasPattern(options_))
+      parts_.Add(part.stream, session, part.from, end);
     if (!options_.prefix && !options_.timestamps && part.before.empty()) {
       output_->Push(part.bytes, session, part.from, end);
       return;
@@ -277,9 +295,23 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     OnReceived();
     if (first().ended()) SettleCursor();
     ForEach([this](SubStream& stream, StreamReader& reader) {
+      if (reader.endpoints() == 0) return LookForStreams();
       stream.Look(reader, started_, context_.encrypts());
     });
     FinishIfOver();
+  }
+
+  /// None matches so far.
+  void LookForStreams() {
+    const TimePoint last = readers_.last_listed();
+    if (loop_.now() - started_ >= kSayWaitingAfter && !std::exchange(said_waiting_, true)) {
+      reporter_.Info("waiting", "waiting for a stream that matches '" + *options_.stream +
+                                    "' at " + Endpoints(options_));
+    }
+    if (options_.give_up.count() == 0 || finishing_) return;
+    if (loop_.now() - last <= options_.give_up) return;
+    reporter_.Error("unreachable", GiveUpText(options_, false, context_.encrypts()));
+    Finish(kExitUnreachable);
   }
 
   /// Nothing more is taken; what was taken is still written, however long its reader needs.
@@ -313,6 +345,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void Leave() {
     if (left_) return;
     left_ = true;
+    readers_.StopGrowing();
     ForEach([this](SubStream& stream, StreamReader& reader) {
       reader.Flush();
       reader.SayGoodbye(WrittenPosition(stream, reader), reader.progress().ended);
@@ -450,6 +483,8 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   std::uint64_t records_ = 0;
   std::uint64_t shown_ = 0;
   TimePoint started_{};
+  bool said_waiting_ = false;  // for a stream
+  bool said_no_list_ = false;
   bool finishing_ = false;
   bool aborted_ = false;
   bool left_ = false;  // the publisher

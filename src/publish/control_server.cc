@@ -105,6 +105,7 @@ void ControlServer::Receive() {
                    [&](const control::Read& read) { OnRead(route, read); },
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
+                   [&](const control::List& list) { OnList(route, list); },
                    [&](const control::Bye&) {
                      if (member != nullptr) {
                        RemoveMember(std::string(member->id), Leaving::kBye);
@@ -262,6 +263,14 @@ void ControlServer::OnStatus(const std::string& route, const control::Status& st
   member->lost = status.lost;
   member->mode = status.mode;
   events_.OnStatus(*member);
+}
+
+void ControlServer::OnList(const std::string& route, const control::List& list) {
+  control::Streams streams;
+  if (options_.stream > list.after) {
+    streams.streams.push_back({options_.stream, journal_.session(), broadcaster_.ended()});
+  }
+  Reply(route, streams);
 }
 
 void ControlServer::OnStats(const std::string& route) {

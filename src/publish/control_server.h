@@ -97,6 +97,7 @@ class ControlServer {
   control::Refused Judge(const Sender& sender, const control::Hello& hello);
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
+  void OnList(const std::string& route, const control::List& list);
   void OnStats(const std::string& route);
   SharedBytes StatsText();
   bool MayServe(const std::string& route, bool is_member, int descriptor);

@@ -99,6 +99,11 @@ StreamReader::StreamReader(EventLoop& loop, StreamEvents& events)
   SettleNowAndThen();
 }
 
+void StreamReader::Add(Context& context, const ReceiverOptions& options) {
+  links_.push_back(std::make_unique<Link>(*this, context, options, false));
+  links_.back()->modes().Share(shared_);
+}
+
 // Also what a tick of one endpoint has done concerns the others.
 void StreamReader::SettleNowAndThen() {
   settle_ = loop_.Every(kSettleEvery, [this] { shared_->Settle(loop_.now()); });
@@ -168,11 +173,11 @@ void StreamReader::Stop() {
 }
 
 void StreamReader::Flush() {
-  links_.front()->modes().Flush();
+  if (!links_.empty()) links_.front()->modes().Flush();
 }
 
 void StreamReader::GiveUp(const std::string& reason) {
-  links_.front()->modes().GiveUp(reason);
+  if (!links_.empty()) links_.front()->modes().GiveUp(reason);
 }
 
 void StreamReader::OnLinkFailed(Link& link, int exit_status, const std::string& text) {

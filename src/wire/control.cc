@@ -121,6 +121,17 @@ ordered_json ToJson(const StatsRequest&) {
   return ordered_json::object({{"op", "stats"}});
 }
 
+ordered_json ToJson(const List& list) {
+  auto object = ordered_json::object({{"op", "list"}});
+  if (!list.after.empty()) object["after"] = list.after;
+  return object;
+}
+
+ordered_json ToJson(const ListedStream& one) {
+  return ordered_json::object(
+      {{"stream", one.stream}, {"session", SessionText(one.session)}, {"ended", one.ended}});
+}
+
 ordered_json ToJson(const Bye&) {
   return ordered_json::object({{"op", "bye"}});
 }
@@ -218,6 +229,24 @@ std::string Dump(const ordered_json& value) {
 template <typename One>
 std::string EncodeOne(const One& message) {
   return Dump(ToJson(message));
+}
+
+std::string EncodeOne(const Streams& streams) {
+  constexpr std::string_view kTail = R"(],"more":false})";
+  std::string text = R"({"op":"streams","streams":[)";
+  bool more = streams.more;
+  bool is_first = true;
+  for (const ListedStream& one : streams.streams) {
+    const std::string row = Dump(ToJson(one));
+    if (text.size() + 1 + row.size() + kTail.size() > kMaxStreamsBytes) {
+      more = true;
+      break;
+    }
+    if (!is_first) text += ',';
+    is_first = false;
+    text += row;
+  }
+  return text + R"(],"more":)" + (more ? "true}" : "false}");
 }
 
 std::string EncodeOne(const Stats& stats) {
@@ -563,21 +592,49 @@ Message ParseStats(Members& members) {
   return stats;
 }
 
+Message ParseList(Members& members) {
+  List list;
+  if (members.Find("after") != nullptr) list.after = members.StreamName("after");
+  return list;
+}
+
+Message ParseStreams(Members& members) {
+  Streams streams;
+  streams.more = members.Flag("more", false);
+  const json* const list = members.Find("streams", &json::is_array, false, "not a list");
+  if (list == nullptr) return streams;
+  for (const json& item : *list) {
+    if (!item.is_object()) {
+      members.Fail("streams", "not a list of objects");
+      break;
+    }
+    Members one(item);
+    streams.streams.push_back(
+        {one.StreamName("stream"), one.Session("session"), one.Flag("ended", false)});
+    if (!one.failure().empty()) {
+      members.Fail("streams", one.failure());
+      break;
+    }
+  }
+  return streams;
+}
+
 struct Op {
   std::string_view name;
   Message (*parse)(Members&);
 };
 
-constexpr std::array kOps = {Op{"hello", ParseHello},     Op{"read", ParseRead},
-                             Op{"status", ParseStatus},   Op{"stats", ParseStats},
-                             Op{"bye", ParseBye},         Op{"welcome", ParseWelcome},
-                             Op{"refused", ParseRefused}, Op{"done", ParseDone},
-                             Op{"let-go", ParseLetGo},    Op{"error", ParseError}};
+constexpr std::array kOps = {
+    Op{"hello", ParseHello},     Op{"read", ParseRead}, Op{"status", ParseStatus},
+    Op{"stats", ParseStats},     Op{"bye", ParseBye},   Op{"welcome", ParseWelcome},
+    Op{"refused", ParseRefused}, Op{"done", ParseDone}, Op{"let-go", ParseLetGo},
+    Op{"error", ParseError},     Op{"list", ParseList}, Op{"streams", ParseStreams}};
 
 bool IsRequest(const Message& message) {
   return std::holds_alternative<Hello>(message) || std::holds_alternative<Read>(message) ||
          std::holds_alternative<Status>(message) ||
-         std::holds_alternative<StatsRequest>(message) || std::holds_alternative<Bye>(message);
+         std::holds_alternative<StatsRequest>(message) ||
+         std::holds_alternative<List>(message) || std::holds_alternative<Bye>(message);
 }
 
 ParseFailure Malformed(std::string reason) {

@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher 
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
+inline constexpr std::size_t kMaxStreamsBytes = 8 * 1024;  ///< one answer to List
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -81,6 +82,12 @@ struct Status {
 
 struct StatsRequest {
   bool operator==(const StatsRequest&) const = default;
+};
+
+/// What streams are there: answered `Streams`. Needs no membership.
+struct List {
+  std::string after;  ///< only those whose names sort behind it; empty: all
+  bool operator==(const List&) const = default;
 };
 
 struct Bye {
@@ -145,6 +152,20 @@ struct Error {
   bool operator==(const Error&) const = default;
 };
 
+struct ListedStream {
+  std::string stream;
+  SessionId session = 0;
+  bool ended = false;  ///< nothing will be published any more
+  bool operator==(const ListedStream&) const = default;
+};
+
+/// In the order of their names (as bytes).
+struct Streams {
+  std::vector<ListedStream> streams;
+  bool more = false;  ///< others follow: they are had by List with the last name
+  bool operator==(const Streams&) const = default;
+};
+
 struct SubscriberRow {
   std::string id, name, host, address;
   std::string key;  ///< name of the key that it was let in with; empty without keys
@@ -169,10 +190,11 @@ struct Stats {
   bool operator==(const Stats&) const = default;
 };
 
-using Message = std::variant<Hello, Read, Status, StatsRequest, Bye, Welcome, Refused, Done,
-                             LetGo, Error, Stats>;
+using Message = std::variant<Hello, Read, Status, StatsRequest, List, Bye, Welcome, Refused,
+                             Done, LetGo, Error, Streams, Stats>;
 
-/// The JSON of `message`. Text that is not UTF-8 is sent with U+FFFD in place of the bad bytes.
+/// The JSON of `message`; of Streams as many as fit into kMaxStreamsBytes. Text that is not
+/// UTF-8 is sent with U+FFFD in place of the bad bytes.
 std::string Encode(const Message& message);
 
 /// What was wrong with a frame. `unknown_op`: well-formed, but no op that this version knows.
