@@ -39,14 +39,6 @@ constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
-SharedBytes Prepend(const std::string& before, SharedBytes bytes) {
-  if (before.empty()) return bytes;
-  auto both = std::make_shared<std::string>(before);
-  both->append(AsText(bytes.bytes));
-  const ByteSpan view = AsBytes(*both);
-  return {std::move(both), view};
-}
-
 /// One run of a subscriber.
 class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
  public:
@@ -74,7 +66,12 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Leave();
     output_->Abort();
     SettleCursor();
-    if (options_.stats && several()) SayStreamStats();
+    if (options_.stats && several()) {
+      ForEach([this](SubStream& stream, StreamReader& reader) {
+        ReportStreamStats(reporter_, stream.name(), stream.begin(),
+                          WrittenPosition(stream, reader), reader);
+      });
+    }
     if (options_.stats) SayStats();
     return ExitStatus();
   }
@@ -110,6 +107,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
 
   /// An endpoint has another stream than those that are read.
   StreamEvents* OnOtherStream(const control::Welcome& welcome) {
+    if (cursor_ && welcome.stream == first().name()) return nullptr;  // the cursor's counts
     if (cursor_) {
       reporter_.Error("cursor", "--cursor: the endpoints have several streams ('" +
                                     first().name() + "', '" + welcome.stream +
@@ -187,14 +185,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     }
   }
 
-  void OnStreamReceived() override { OnReceived(); }
-
-  void OnStrictGap() override { Finish(kExitLoss); }
-
-  void OnStreamOver(SubStream& stream, int exit_status) override {
-    (void)stream, (void)exit_status;
-    FinishIfOver();
-  }
+  void OnStreamOver() override { FinishIfOver(); }
 
   void OnRunFailed(int exit_status) override { Finish(exit_status); }
 
@@ -211,7 +202,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Finish(status);
   }
 
-  void OnReceived() {
+  void OnStreamReceived() override {
     ForEach([this](SubStream& stream, StreamReader& reader) {
       if (finishing_ || (stream.over() && !stream.ended())) reader.Stop();
     });
@@ -258,7 +249,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Stop(output_->runs_programs() ? status_ : output_->exit_status(), "output");
   }
 
-  void OnOutput() override { OnReceived(); }
+  void OnOutput() override { OnStreamReceived(); }
 
   void OnConsumerPassed(const std::string& consumer, std::uint64_t behind) override {
     ReportConsumerPassed(reporter_, consumer, behind);
@@ -292,7 +283,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void OnJournalWarning(const std::string& text) override { reporter_.Warn("journal", text); }
 
   void Tick() {
-    OnReceived();
+    OnStreamReceived();
     if (first().ended()) SettleCursor();
     ForEach([this](SubStream& stream, StreamReader& reader) {
       if (reader.endpoints() == 0) return LookForStreams();
@@ -448,14 +439,6 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
                     {"reconnects", modes.remakes},
                     {"seconds", static_cast<double>(ms) / 1000},
                     {"exit", std::int64_t{ExitStatus()}}});
-  }
-
-  /// Of each stream, where there are several.
-  void SayStreamStats() {
-    ForEach([this](SubStream& stream, StreamReader& reader) {
-      ReportStreamStats(reporter_, stream.name(), stream.begin(),
-                        WrittenPosition(stream, reader), reader);
-    });
   }
 
   void ShowProgress() {

@@ -139,12 +139,16 @@ void StreamReader::OnWelcome(Link& link, const control::Welcome& welcome) {
     other->links_.push_back(std::move(*found));
     links_.erase(found);
   }
-  if (!progress().resuming) link.set_placed();
+  // Whoever has another session than a cursor may have to wait for the one that has that.
+  const bool decided =
+      !progress().resuming || links_.size() == 1 || welcome.session == progress().session;
+  if (decided) link.set_placed();
 }
 
 bool StreamReader::MayGrow() const {
+  if (progress().session == 0) return false;  // nobody has answered
   return std::ranges::any_of(links_, [&](const auto& link) {
-    return !link->placed() && !link->failed() && link->modes().IsHeard(loop_.now());
+    return !link->failed() && link->modes().MayCome() && link->modes().IsHeard(loop_.now());
   });
 }
 
