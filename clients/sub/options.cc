@@ -24,6 +24,13 @@ std::string CheckName(std::string_view text) {
   return pipedup::cli::Quote(text) + " is not a name: 1 to 256 bytes";
 }
 
+/// A name, or one with '*' and '?' in it.
+std::string CheckStream(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) c = c == '*' || c == '?' ? '.' : c;
+  return pipedup::cli::CheckStreamName(name).empty() ? "" : pipedup::cli::CheckStreamName(text);
+}
+
 std::string CheckFile(std::string_view text) {
   return text.empty() ? "'' is not a file" : "";
 }
@@ -55,8 +62,11 @@ std::vector<Option> StreamOptions(Line* to) {
       {.name = "stream",
        .letter = 's',
        .value = "NAME",
-       .summary = "Name of the stream.",
-       .target = cli::Text(&options.stream, cli::CheckStreamName),
+       .summary = "Name of the stream, or a pattern: all that match.",
+       .details =
+           "'*' is any text, '?' a character. The streams of all endpoints that match are "
+           "merged, also those that come while others are read.",
+       .target = cli::Text(&options.stream, CheckStream),
        .shown_default = "the one there is"},
       {.name = "from",
        .value = "WHERE",
@@ -241,6 +251,12 @@ std::string Complete(Line* line) {
     return "--restart: there is no consumer to start again (--exec COMMAND, or -- COMMAND)";
   }
   if (!line->endpoints.empty()) line->options.endpoints = line->endpoints;
+  const bool pattern =
+      options.stream && options.stream->find_first_of("*?") != std::string::npos;
+  if (pattern && options.cursor) {
+    return "--cursor: a cursor is of one stream, and " + pipedup::cli::Quote(*options.stream) +
+           " may be several";
+  }
   if (line->last) line->options.from = {pipedup::StartAt::Kind::kLast, *line->last};
   if (line->give_up || line->options.follow) {
     line->options.give_up = line->give_up.value_or(0ns);

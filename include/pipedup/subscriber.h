@@ -32,7 +32,10 @@ struct SubscriberOptions {
   /// others. Those of other sessions are other streams, of which whole records are interleaved
   /// in the output. At least one, none twice.
   std::vector<std::string> endpoints = {"tcp://127.0.0.1:5590"};
-  std::optional<std::string> stream;  ///< none: the one that the publisher has
+  /// None: the one that the publisher has. With `*` (any text) or `?` (a character) in it: all
+  /// whose names match, at all endpoints, merged as several endpoints are; also those that come
+  /// while others are read.
+  std::optional<std::string> stream;
   StartAt from;
   /// File that says how far the stream was written: a later run with it goes on there, and
   /// `from` counts only while there is no such file, or its session is gone. Made with mode

@@ -58,29 +58,6 @@ std::string_view Nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
-bool MatchesGlob(std::string_view pattern, std::string_view text) {
-  // The last star is where a mismatch goes back to, and then takes one byte more.
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t taken = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
 std::string RandomHex(std::size_t count) {
   std::random_device device;
   std::uniform_int_distribution<unsigned> byte(0, 255);

@@ -14,9 +14,6 @@ std::string Escape(std::string_view text, std::size_t max = 200);
 /// The candidate within two edits of `word`, or empty if none is near.
 std::string_view Nearest(std::string_view word, std::span<const std::string_view> candidates);
 
-/// Whether all of `text` is what `pattern` says: `*` is any text, `?` any one byte.
-bool MatchesGlob(std::string_view pattern, std::string_view text);
-
 /// `count` random bytes as lower-case hex, from the system's generator.
 std::string RandomHex(std::size_t count);
 

@@ -1,6 +1,7 @@
 #include "consume/merger.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/records.h"
@@ -16,6 +17,14 @@ std::size_t LengthOfEnded(RecordFormat format, ByteSpan bytes) {
 }
 
 }  // namespace
+
+SharedBytes Prepend(const std::string& before, SharedBytes bytes) {
+  if (before.empty()) return bytes;
+  auto both = std::make_shared<std::string>(before);
+  both->append(AsText(bytes.bytes));
+  const ByteSpan view = AsBytes(*both);
+  return {std::move(both), view};
+}
 
 std::size_t Merger::Add() {
   streams_.emplace_back();

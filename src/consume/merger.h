@@ -25,6 +25,9 @@ struct MergePart {
                        ///< is over, or is empty
 };
 
+/// `before` and then `bytes`; copied, unless `before` is empty.
+SharedBytes Prepend(const std::string& before, SharedBytes bytes);
+
 /// A record that comes in pieces is held until it ends, unless its stream is the only one. One
 /// that grows longer than the limit takes the output for itself until it ends, and the others
 /// wait; so does one that was begun while its stream was the only one. Pure, one thread; what

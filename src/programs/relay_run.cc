@@ -51,7 +51,7 @@ RelayRun::RelayRun(const RelayOptions& options, Reporter& reporter, Connections&
     reporter_.Warn("keys",
                    "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
   }
-  if (options_.streams.find_first_of("*?") == std::string::npos) {
+  if (!IsPattern(options_.streams)) {
     Add(options_.streams);
   } else {
     FindStreams();
@@ -70,10 +70,12 @@ int RelayRun::Run() {
 
 void RelayRun::FindStreams() {
   for (const Endpoint& parent : options_.from) {
-    finders_.push_back(std::make_unique<StreamFinder>(
-        context_, loop_, parent, options_.dead_after, [this](const control::Listed& listed) {
-          if (MatchesGlob(options_.streams, listed.stream)) Add(listed.stream);
-        }));
+    finders_.push_back(std::make_unique<StreamList>(
+        context_, loop_, parent, options_.dead_after,
+        [this](const control::ListedStream& listed) {
+          if (MatchesPattern(options_.streams, listed.stream)) Add(listed.stream);
+        },
+        [] {}));
   }
   look_ = loop_.Every(kLookEvery, [this] { LookForFirst(); });
 }

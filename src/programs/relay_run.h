@@ -16,7 +16,7 @@
 #include "programs/relay_options.h"
 #include "programs/relayed_stream.h"
 #include "publish/server.h"
-#include "subscribe/stream_finder.h"
+#include "subscribe/stream_list.h"
 
 namespace pipedup {
 
@@ -48,7 +48,7 @@ class RelayRun {
   ServerReports server_reports_;
   Server server_;
   const std::string id_;
-  std::vector<std::unique_ptr<StreamFinder>> finders_;  // one per parent
+  std::vector<std::unique_ptr<StreamList>> finders_;  // one per parent
   std::map<std::string, Entry> streams_;
   TimePoint started_;
   EventLoop::TimerId look_ = 0;  // until there is a stream

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "os/process.h"
+#include "subscribe/stream_list.h"
 #include "wire/block_header.h"
 
 namespace pipedup {
@@ -52,11 +53,28 @@ std::string IdAt(const std::string& id, std::size_t number, const Endpoint& endp
 
 }  // namespace
 
+bool HasPattern(const SubscriberOptions& options) {
+  return options.stream && IsPattern(*options.stream);
+}
+
 std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,
                                                  const SubCursor* cursor) {
   ReceiverOptions made;
   if (options.endpoints.empty()) throw Error("endpoint: there is none", kExitUsage);
-  if (options.stream && !IsValidStreamName(*options.stream)) {
+  if (HasPattern(options)) {
+    std::string name = *options.stream;
+    std::ranges::replace(name, '*', '.');
+    std::ranges::replace(name, '?', '.');
+    if (!IsValidStreamName(name)) {
+      throw Error("stream '" + Escape(*options.stream) + "': not a pattern of names",
+                  kExitUsage);
+    }
+    if (cursor != nullptr) {
+      throw Error("--cursor: a cursor is of one stream, and '" + Escape(*options.stream) +
+                      "' may be several",
+                  kExitUsage);
+    }
+  } else if (options.stream && !IsValidStreamName(*options.stream)) {
     throw Error("stream '" + Escape(*options.stream) + "': not a name of a stream", kExitUsage);
   }
   if (options.dead_after < std::chrono::milliseconds(200) ||

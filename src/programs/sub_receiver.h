@@ -9,6 +9,9 @@
 
 namespace pipedup {
 
+/// The stream is a pattern of names.
+bool HasPattern(const SubscriberOptions& options);
+
 /// One for each endpoint. `cursor`: nullptr if there is none. Throws Error if an option is out
 /// of range.
 std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,

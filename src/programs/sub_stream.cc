@@ -77,7 +77,7 @@ void SubStream::OnGap(const Gap& gap) {
   if (!options_.strict) return;
   reporter_.Error("strict", "--strict: stopped at the first gap");
   end_override_ = gap.from;
-  owner_.OnStrictGap();
+  owner_.OnRunFailed(kExitLoss);
 }
 
 void SubStream::OnSessionChanged(const control::Welcome& now, SessionId old) {
@@ -147,7 +147,7 @@ void SubStream::Over(int exit_status) {
   if (over_status_) return;
   over_status_ = exit_status;
   owner_.OnStreamCut(*this);
-  owner_.OnStreamOver(*this, exit_status);
+  owner_.OnStreamOver();
 }
 
 // ---- of an endpoint ----

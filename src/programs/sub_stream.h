@@ -29,11 +29,10 @@ class SubStreamOwner {
   /// The record that was under way is cut off there.
   virtual void OnStreamCut(SubStream& stream) = 0;
   virtual void OnStreamReceived() = 0;
-  /// --strict, and it has lost something.
-  virtual void OnStrictGap() = 0;
-  /// Nothing more comes of it; 0: it has ended.
-  virtual void OnStreamOver(SubStream& stream, int exit_status) = 0;
-  /// Nothing of any stream is wanted any more.
+  /// Nothing more comes of one of them.
+  virtual void OnStreamOver() = 0;
+  /// Nothing of any stream is wanted any more: what it was, or that it has lost something,
+  /// makes all of them stop.
   virtual void OnRunFailed(int exit_status) = 0;
   virtual bool finishing() const = 0;
 };

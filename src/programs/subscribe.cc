@@ -37,14 +37,7 @@ namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kProgressEvery = std::chrono::milliseconds(500);
-
-SharedBytes Prepend(const std::string& before, SharedBytes bytes) {
-  if (before.empty()) return bytes;
-  auto both = std::make_shared<std::string>(before);
-  both->append(AsText(bytes.bytes));
-  const ByteSpan view = AsBytes(*both);
-  return {std::move(both), view};
-}
+constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 /// One run of a subscriber.
 class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
@@ -57,8 +50,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
         cursor_(SubCursor::Open(options, reporter)),
         output_(MakeSubOutput(loop_, options, cursor_.get(), *this)),
         merger_([this](MergePart part) { Emit(std::move(part)); }),
-        readers_(context_, loop_, MakeReceiverOptions(options, cursor_.get()), AddStream(),
-                 [this](const control::Welcome& welcome) { return OnOtherStream(welcome); }) {
+        readers_(MakeReaders()) {
     started_ = loop_.now();
     loop_.OnReadable(signals_.fd(), [this] { OnSignal(); });
     loop_.Every(kTickEvery, [this] { Tick(); });
@@ -74,7 +66,12 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Leave();
     output_->Abort();
     SettleCursor();
-    if (options_.stats && several()) SayStreamStats();
+    if (options_.stats && several()) {
+      ForEach([this](SubStream& stream, StreamReader& reader) {
+        ReportStreamStats(reporter_, stream.name(), stream.begin(),
+                          WrittenPosition(stream, reader), reader);
+      });
+    }
     if (options_.stats) SayStats();
     return ExitStatus();
   }
@@ -85,6 +82,23 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   const Progress& at() { return readers_.readers().front().progress(); }
   bool several() const { return streams_.size() > 1; }
 
+  /// Streams of all that match, or of what there is.
+  Streams MakeReaders() {
+    const auto made = MakeReceiverOptions(options_, cursor_.get());
+    const auto on_stream = [this](const control::Welcome& welcome) {
+      return OnOtherStream(welcome);
+    };
+    if (!HasPattern(options_)) return Streams(context_, loop_, made, AddStream(), on_stream);
+    return Streams(context_, loop_, made, AddStream(), on_stream, *options_.stream,
+                   [this](const Endpoint& endpoint) { OnNoList(endpoint); });
+  }
+
+  void OnNoList(const Endpoint& endpoint) {
+    if (std::exchange(said_no_list_, true)) return;
+    reporter_.Warn("no-list", "the publisher at " + endpoint.data() +
+                                  " cannot say which streams it has: name one with -s");
+  }
+
   StreamEvents& AddStream() {
     SubStreamOwner& owner = *this;
     streams_.emplace_back(options_, reporter_, loop_, cursor_.get(), owner, merger_.Add());
@@ -93,6 +107,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
 
   /// An endpoint has another stream than those that are read.
   StreamEvents* OnOtherStream(const control::Welcome& welcome) {
+    if (cursor_ && welcome.stream == first().name()) return nullptr;  // the cursor's counts
     if (cursor_) {
       reporter_.Error("cursor", "--cursor: the endpoints have several streams ('" +
                                     first().name() + "', '" + welcome.stream +
@@ -148,7 +163,8 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void Write(SubStream& stream, const MergePart& part) {
     const SessionId session = part.header.session;
     const Position end = part.from + part.bytes.size();
-    if (options_.endpoints.size() > 1) parts_.Add(part.stream, session, part.from, end);
+    if (options_.endpoints.size() > 1 || HasPattern(options_))
+      parts_.Add(part.stream, session, part.from, end);
     if (!options_.prefix && !options_.timestamps && part.before.empty()) {
       output_->Push(part.bytes, session, part.from, end);
       return;
@@ -169,14 +185,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     }
   }
 
-  void OnStreamReceived() override { OnReceived(); }
-
-  void OnStrictGap() override { Finish(kExitLoss); }
-
-  void OnStreamOver(SubStream& stream, int exit_status) override {
-    (void)stream, (void)exit_status;
-    FinishIfOver();
-  }
+  void OnStreamOver() override { FinishIfOver(); }
 
   void OnRunFailed(int exit_status) override { Finish(exit_status); }
 
@@ -193,7 +202,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Finish(status);
   }
 
-  void OnReceived() {
+  void OnStreamReceived() override {
     ForEach([this](SubStream& stream, StreamReader& reader) {
       if (finishing_ || (stream.over() && !stream.ended())) reader.Stop();
     });
@@ -240,7 +249,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     Stop(output_->runs_programs() ? status_ : output_->exit_status(), "output");
   }
 
-  void OnOutput() override { OnReceived(); }
+  void OnOutput() override { OnStreamReceived(); }
 
   void OnConsumerPassed(const std::string& consumer, std::uint64_t behind) override {
     ReportConsumerPassed(reporter_, consumer, behind);
@@ -274,12 +283,26 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void OnJournalWarning(const std::string& text) override { reporter_.Warn("journal", text); }
 
   void Tick() {
-    OnReceived();
+    OnStreamReceived();
     if (first().ended()) SettleCursor();
     ForEach([this](SubStream& stream, StreamReader& reader) {
+      if (reader.endpoints() == 0) return LookForStreams();
       stream.Look(reader, started_, context_.connects_encrypted());
     });
     FinishIfOver();
+  }
+
+  /// None matches so far.
+  void LookForStreams() {
+    const TimePoint last = readers_.last_listed();
+    if (loop_.now() - started_ >= kSayWaitingAfter && !std::exchange(said_waiting_, true)) {
+      reporter_.Info("waiting", "waiting for a stream that matches '" + *options_.stream +
+                                    "' at " + Endpoints(options_));
+    }
+    if (options_.give_up.count() == 0 || finishing_) return;
+    if (loop_.now() - last <= options_.give_up) return;
+    reporter_.Error("unreachable", GiveUpText(options_, false, context_.encrypts()));
+    Finish(kExitUnreachable);
   }
 
   /// Nothing more is taken; what was taken is still written, however long its reader needs.
@@ -313,6 +336,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   void Leave() {
     if (left_) return;
     left_ = true;
+    readers_.StopGrowing();
     ForEach([this](SubStream& stream, StreamReader& reader) {
       reader.Flush();
       reader.SayGoodbye(WrittenPosition(stream, reader), reader.progress().ended);
@@ -421,14 +445,6 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
                     {"exit", std::int64_t{ExitStatus()}}});
   }
 
-  /// Of each stream, where there are several.
-  void SayStreamStats() {
-    ForEach([this](SubStream& stream, StreamReader& reader) {
-      ReportStreamStats(reporter_, stream.name(), stream.begin(),
-                        WrittenPosition(stream, reader), reader);
-    });
-  }
-
   void ShowProgress() {
     const std::uint64_t rate = (received_ - shown_) * 2;
     shown_ = received_;
@@ -454,6 +470,8 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   std::uint64_t records_ = 0;
   std::uint64_t shown_ = 0;
   TimePoint started_{};
+  bool said_waiting_ = false;  // for a stream
+  bool said_no_list_ = false;
   bool finishing_ = false;
   bool aborted_ = false;
   bool left_ = false;  // the publisher

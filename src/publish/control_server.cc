@@ -20,6 +20,7 @@ constexpr auto kSilence = std::chrono::seconds(10);
 constexpr std::size_t kMostAnswers = 64 * 1024;
 constexpr double kStatsPerSecond = 100;  // are made; who asks for more gets older ones
 constexpr double kRowsPerToken = 50;
+constexpr std::size_t kMaxListed = 128;  // more do not fit into an answer
 
 SharedBytes Own(std::string text) {
   const auto owner = std::make_shared<const std::string>(std::move(text));
@@ -124,7 +125,7 @@ void ControlServer::Receive() {
                    [&](const control::Read& read) { OnRead(route, read); },
                    [&](const control::Status& status) { OnStatus(route, status); },
                    [&](const control::StatsRequest&) { OnStats(route); },
-                   [&](const control::ListRequest& list) { OnList(route, list); },
+                   [&](const control::List& list) { OnList(route, list); },
                    [&](const control::Bye&) {
                      if (const Found leaves = Find(route); leaves.member != nullptr) {
                        RemoveMember(*leaves.stream, std::string(leaves.member->id),
@@ -333,14 +334,14 @@ void ControlServer::OnStats(const std::string& route) {
   SendAnswer(route, stream.stats);
 }
 
-void ControlServer::OnList(const std::string& route, const control::ListRequest& request) {
+void ControlServer::OnList(const std::string& route, const control::List& request) {
   control::Streams answer;
   for (const ServedStream* stream : streams_) {
     // Of two sessions of one stream, the first one here is the newer.
     const std::string& last =
         answer.streams.empty() ? request.after : answer.streams.back().stream;
     if (stream->name <= last) continue;
-    if (answer.streams.size() == control::kMaxListed) {
+    if (answer.streams.size() == kMaxListed) {
       answer.more = true;
       break;
     }

@@ -137,8 +137,9 @@ class ControlServer {
   control::Welcome WelcomeTo(const ServedStream& stream, const Member& member) const;
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
+  void OnList(const std::string& route, const control::List& list);
   void OnStats(const std::string& route);
-  void OnList(const std::string& route, const control::ListRequest& request);
+  void OnList(const std::string& route, const control::List& request);
   SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();

@@ -99,6 +99,11 @@ StreamReader::StreamReader(EventLoop& loop, StreamEvents& events)
   SettleNowAndThen();
 }
 
+void StreamReader::Add(Context& context, const ReceiverOptions& options) {
+  links_.push_back(std::make_unique<Link>(*this, context, options, false));
+  links_.back()->modes().Share(shared_);
+}
+
 // Also what a tick of one endpoint has done concerns the others.
 void StreamReader::SettleNowAndThen() {
   settle_ = loop_.Every(kSettleEvery, [this] { shared_->Settle(loop_.now()); });
@@ -134,12 +139,16 @@ void StreamReader::OnWelcome(Link& link, const control::Welcome& welcome) {
     other->links_.push_back(std::move(*found));
     links_.erase(found);
   }
-  if (!progress().resuming) link.set_placed();
+  // Whoever has another session than a cursor may have to wait for the one that has that.
+  const bool decided =
+      !progress().resuming || links_.size() == 1 || welcome.session == progress().session;
+  if (decided) link.set_placed();
 }
 
 bool StreamReader::MayGrow() const {
+  if (progress().session == 0) return false;  // nobody has answered
   return std::ranges::any_of(links_, [&](const auto& link) {
-    return !link->placed() && !link->failed() && link->modes().IsHeard(loop_.now());
+    return !link->failed() && link->modes().MayCome() && link->modes().IsHeard(loop_.now());
   });
 }
 
@@ -168,11 +177,11 @@ void StreamReader::Stop() {
 }
 
 void StreamReader::Flush() {
-  links_.front()->modes().Flush();
+  if (!links_.empty()) links_.front()->modes().Flush();
 }
 
 void StreamReader::GiveUp(const std::string& reason) {
-  links_.front()->modes().GiveUp(reason);
+  if (!links_.empty()) links_.front()->modes().GiveUp(reason);
 }
 
 void StreamReader::OnLinkFailed(Link& link, int exit_status, const std::string& text) {

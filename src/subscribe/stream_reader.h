@@ -73,6 +73,8 @@ class StreamReader {
   StreamReader(EventLoop& loop, StreamEvents& events);
   ~StreamReader();
 
+  /// One more, whose options differ in endpoint and hello only.
+  void Add(Context& context, const ReceiverOptions& options);
   void SetElsewhere(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
   /// What the endpoint has is this stream, or goes on with it.
   bool Fits(const control::Welcome& welcome) const;

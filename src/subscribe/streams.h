@@ -3,9 +3,13 @@
 
 #include <functional>
 #include <list>
-#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "subscribe/stream_list.h"
 #include "subscribe/stream_reader.h"
 
 namespace pipedup {
@@ -19,20 +23,37 @@ class Streams {
   /// stands apart. Called from the loop; the events must outlive the Streams.
   using OnStream = std::function<StreamEvents*(const control::Welcome& welcome)>;
 
+  /// An endpoint cannot say which streams it has.
+  using OnNoList = std::function<void(const Endpoint& endpoint)>;
+
   /// `options`: at least one. Everything must outlive it but `options`.
   Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
           StreamEvents& first, OnStream on_stream);
+  /// Reads the streams of the endpoints whose names match `pattern`, also those that come
+  /// later. The streams in `options` do not count.
+  Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
+          StreamEvents& first, OnStream on_stream, std::string pattern, OnNoList on_no_list);
 
   std::list<StreamReader>& readers() { return readers_; }
   /// An endpoint may have another stream still, and say so soon.
-  bool MayGrow() const { return readers_.front().MayGrow(); }
+  bool MayGrow() const;
+  /// When an endpoint has said last which streams it has, where that is asked.
+  TimePoint last_listed() const;
+  /// No further stream is read.
+  void StopGrowing() { lists_.clear(); }
 
  private:
+  void OnListed(Context& context, const ReceiverOptions& options,
+                const control::ListedStream& stream);
   StreamReader* FindOrAdd(const control::Welcome& welcome);
 
   EventLoop& loop_;
   const OnStream on_stream_;
   std::list<StreamReader> readers_;
+  const std::string pattern_;
+  const Duration dead_after_;
+  std::set<std::pair<std::string, std::string>> known_;  // endpoints and their streams
+  std::list<StreamList> lists_;
 };
 
 }  // namespace pipedup

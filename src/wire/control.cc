@@ -122,10 +122,15 @@ ordered_json ToJson(const StatsRequest&) {
   return ordered_json::object({{"op", "stats"}});
 }
 
-ordered_json ToJson(const ListRequest& request) {
-  ordered_json object = ordered_json::object({{"op", "list"}});
-  if (!request.after.empty()) object["after"] = request.after;
+ordered_json ToJson(const List& list) {
+  auto object = ordered_json::object({{"op", "list"}});
+  if (!list.after.empty()) object["after"] = list.after;
   return object;
+}
+
+ordered_json ToJson(const ListedStream& one) {
+  return ordered_json::object(
+      {{"stream", one.stream}, {"session", SessionText(one.session)}, {"ended", one.ended}});
 }
 
 ordered_json ToJson(const Bye&) {
@@ -159,19 +164,6 @@ ordered_json ToJson(const Welcome& welcome) {
                                               {"window", welcome.window}});
   if (!welcome.past.empty()) object["past"] = ToJson(welcome.past);
   if (!welcome.path.empty()) object["path"] = welcome.path;
-  return object;
-}
-
-ordered_json ToJson(const Streams& streams) {
-  ordered_json list = ordered_json::array();
-  for (const Listed& listed : streams.streams) {
-    ordered_json object = ordered_json::object(
-        {{"stream", listed.stream}, {"session", SessionText(listed.session)}});
-    if (listed.ended) object["ended"] = true;
-    list.push_back(std::move(object));
-  }
-  ordered_json object = ordered_json::object({{"op", "streams"}, {"streams", std::move(list)}});
-  if (streams.more) object["more"] = true;
   return object;
 }
 
@@ -239,6 +231,24 @@ std::string Dump(const ordered_json& value) {
 template <typename One>
 std::string EncodeOne(const One& message) {
   return Dump(ToJson(message));
+}
+
+std::string EncodeOne(const Streams& streams) {
+  constexpr std::string_view kTail = R"(],"more":false})";
+  std::string text = R"({"op":"streams","streams":[)";
+  bool more = streams.more;
+  bool is_first = true;
+  for (const ListedStream& one : streams.streams) {
+    const std::string row = Dump(ToJson(one));
+    if (text.size() + 1 + row.size() + kTail.size() > kMaxStreamsBytes) {
+      more = true;
+      break;
+    }
+    if (!is_first) text += ',';
+    is_first = false;
+    text += row;
+  }
+  return text + R"(],"more":)" + (more ? "true}" : "false}");
 }
 
 std::string EncodeOne(const Stats& stats) {
@@ -615,9 +625,9 @@ Message ParseStats(Members& members) {
 }
 
 Message ParseList(Members& members) {
-  ListRequest request;
-  if (members.Find("after") != nullptr) request.after = members.StreamName("after");
-  return request;
+  List list;
+  if (members.Find("after") != nullptr) list.after = members.StreamName("after");
+  return list;
 }
 
 Message ParseStreams(Members& members) {
@@ -625,16 +635,18 @@ Message ParseStreams(Members& members) {
   streams.more = members.Flag("more", false);
   const json* const list = members.Find("streams", &json::is_array, false, "not a list");
   if (list == nullptr) return streams;
-  if (list->size() > kMaxListed) members.Fail("streams", "too long");
   for (const json& item : *list) {
     if (!item.is_object()) {
       members.Fail("streams", "not a list of objects");
       break;
     }
-    Members inner(item);
+    Members one(item);
     streams.streams.push_back(
-        {inner.StreamName("stream"), inner.Session("session"), inner.Flag("ended", false)});
-    if (!inner.failure().empty()) members.Fail("streams", inner.failure());
+        {one.StreamName("stream"), one.Session("session"), one.Flag("ended", false)});
+    if (!one.failure().empty()) {
+      members.Fail("streams", one.failure());
+      break;
+    }
   }
   return streams;
 }
@@ -654,7 +666,7 @@ bool IsRequest(const Message& message) {
   return std::holds_alternative<Hello>(message) || std::holds_alternative<Read>(message) ||
          std::holds_alternative<Status>(message) ||
          std::holds_alternative<StatsRequest>(message) ||
-         std::holds_alternative<ListRequest>(message) || std::holds_alternative<Bye>(message);
+         std::holds_alternative<List>(message) || std::holds_alternative<Bye>(message);
 }
 
 ParseFailure Malformed(std::string reason) {

@@ -22,8 +22,8 @@ inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of o
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
 inline constexpr std::size_t kMaxPath = 256;    ///< relays in a row
-inline constexpr std::size_t kMaxListed = 256;  ///< streams in one answer
 inline constexpr std::size_t kMaxCodecs = 16;
+inline constexpr std::size_t kMaxStreamsBytes = 8 * 1024;  ///< one answer to List
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
 enum class Mode : std::uint8_t { kJoining, kCatchUp, kLive, kAttached, kEnded };
@@ -87,10 +87,10 @@ struct StatsRequest {
   bool operator==(const StatsRequest&) const = default;
 };
 
-/// Asks which streams there are. Answered by `Streams`.
-struct ListRequest {
-  std::string after = {};  ///< names behind this one; empty: from the first on
-  bool operator==(const ListRequest&) const = default;
+/// What streams are there: answered `Streams`. Needs no membership.
+struct List {
+  std::string after;  ///< only those whose names sort behind it; empty: all
+  bool operator==(const List&) const = default;
 };
 
 struct Bye {
@@ -157,16 +157,17 @@ struct Error {
   bool operator==(const Error&) const = default;
 };
 
-struct Listed {
+struct ListedStream {
   std::string stream;
   SessionId session = 0;
-  bool ended = false;
-  bool operator==(const Listed&) const = default;
+  bool ended = false;  ///< nothing will be published any more
+  bool operator==(const ListedStream&) const = default;
 };
 
+/// In the order of their names (as bytes).
 struct Streams {
-  std::vector<Listed> streams = {};  ///< in the order of their names, at most kMaxListed
-  bool more = false;                 ///< there are others behind the last one
+  std::vector<ListedStream> streams;
+  bool more = false;  ///< others follow: they are had by List with the last name
   bool operator==(const Streams&) const = default;
 };
 
@@ -194,10 +195,11 @@ struct Stats {
   bool operator==(const Stats&) const = default;
 };
 
-using Message = std::variant<Hello, Read, Status, StatsRequest, ListRequest, Bye, Welcome,
-                             Refused, Done, LetGo, Error, Stats, Streams>;
+using Message = std::variant<Hello, Read, Status, StatsRequest, List, Bye, Welcome, Refused,
+                             Done, LetGo, Error, Streams, Stats>;
 
-/// The JSON of `message`. Text that is not UTF-8 is sent with U+FFFD in place of the bad bytes.
+/// The JSON of `message`; of Streams as many as fit into kMaxStreamsBytes. Text that is not
+/// UTF-8 is sent with U+FFFD in place of the bad bytes.
 std::string Encode(const Message& message);
 
 /// What was wrong with a frame. `unknown_op`: well-formed, but no op that this version knows.

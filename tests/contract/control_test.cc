@@ -92,6 +92,25 @@ TEST_P(Control, AnIdOverANewConnectionTakesTheOldOnesPlace) {
   EXPECT_EQ(publisher_->log().joined.size(), 1U);
 }
 
+TEST_P(Control, WhatStreamsThereAreIsToldToAnybody) {
+  Start();
+  ControlByHand peer(endpoint());
+  peer.Send(control::List{});
+  const auto all = peer.Expect<control::Streams>();
+  ASSERT_EQ(all.streams.size(), 1U);
+  EXPECT_FALSE(all.more);
+  EXPECT_FALSE(all.streams[0].ended);
+  ControlByHand member(endpoint());
+  EXPECT_EQ(all.streams[0].session, member.Join().session);
+  peer.Send(control::List{all.streams[0].stream});
+  EXPECT_TRUE(peer.Expect<control::Streams>().streams.empty()) << "none sorts behind it";
+  publisher_->End(0);
+  EXPECT_TRUE(test::Eventually([&] {
+    peer.Send(control::List{});
+    return peer.Expect<control::Streams>().streams.at(0).ended;
+  }));
+}
+
 TEST_P(Control, OneThatComesBackStandsWhereItSays) {
   // As a subscriber does that was killed, and whose file holds less than it had confirmed.
   Start();

@@ -3,10 +3,12 @@
 
 #include "by_hand.h"
 #include "running_publisher.h"
-#include "subscribe/stream_finder.h"
+#include "subscribe/stream_list.h"
 
 namespace pipedup {
 namespace {
+
+constexpr std::size_t kMany = 150;  // are more than an answer holds
 
 class NoEvents final : public PublisherEvents, public ServerEvents {
  public:
@@ -129,7 +131,7 @@ TEST_F(SeveralStreams, OneThatMayComeIsNotRefused) {
   control::Hello hello = early.Hello();
   hello.stream = "later";
   early.Send(hello);
-  early.Send(control::ListRequest{});
+  early.Send(control::List{});
   EXPECT_TRUE(early.Expect<control::Streams>().streams.empty()) << "the first answer";
   Add("later", 7, "");
   early.Send(hello);
@@ -145,35 +147,39 @@ TEST_F(SeveralStreams, TheNewerSessionTakesThePlaceOfAnother) {
   EXPECT_EQ(JoinStream(comes, "a").session, 2U);
   EXPECT_EQ(Read(stays, 1), "old\n");
   EXPECT_EQ(Read(comes, 2), "new\n");
-  comes.Send(control::ListRequest{});
+  comes.Send(control::List{});
   const auto listed = comes.Expect<control::Streams>();
   ASSERT_EQ(listed.streams.size(), 1U);
   EXPECT_EQ(listed.streams[0].session, 2U);
 }
 
 TEST_F(SeveralStreams, AreListedInPages) {
-  for (std::uint64_t i = 0; i < control::kMaxListed + 10; ++i) {
+  for (std::uint64_t i = 0; i < kMany + 10; ++i) {
     Add("s" + std::to_string(1000 + i), i + 1, "");
   }
   ControlByHand peer(endpoint_, "a1");
-  peer.Send(control::ListRequest{});
-  const auto first = peer.Expect<control::Streams>();
-  ASSERT_EQ(first.streams.size(), control::kMaxListed);
-  EXPECT_TRUE(first.more);
-  EXPECT_EQ(first.streams.front().stream, "s1000");
-  peer.Send(control::ListRequest{first.streams.back().stream});
-  const auto second = peer.Expect<control::Streams>();
-  EXPECT_EQ(second.streams.size(), 10U);
-  EXPECT_FALSE(second.more);
+  std::vector<std::string> names;
+  control::Streams answer;
+  do {
+    peer.Send(control::List{names.empty() ? "" : names.back()});
+    answer = peer.Expect<control::Streams>();
+    for (const control::ListedStream& one : answer.streams) names.push_back(one.stream);
+  } while (answer.more && !answer.streams.empty());
+  ASSERT_EQ(names.size(), kMany + 10);
+  EXPECT_TRUE(std::ranges::is_sorted(names));
+  EXPECT_EQ(std::ranges::adjacent_find(names), names.end());
 }
 
 TEST_F(SeveralStreams, AreFoundAlsoThoseThatComeLater) {
   std::map<std::string, SessionId> found;
-  std::optional<StreamFinder> finder;
+  std::optional<StreamList> finder;
   thread_.Do([&] {
     finder.emplace(
         context_, thread_.loop(), endpoint_, std::chrono::seconds(3),
-        [&found](const control::Listed& listed) { found[listed.stream] = listed.session; });
+        [&found](const control::ListedStream& listed) {
+          found[listed.stream] = listed.session;
+        },
+        [] {});
   });
   const auto has = [&](const std::string& name) {
     bool there = false;
@@ -182,10 +188,10 @@ TEST_F(SeveralStreams, AreFoundAlsoThoseThatComeLater) {
   };
   Add("early", 1, "");
   EXPECT_TRUE(test::Eventually([&] { return has("early"); }));
-  for (std::uint64_t i = 0; i < control::kMaxListed + 1; ++i) {
+  for (std::uint64_t i = 0; i < kMany + 1; ++i) {
     Add("m" + std::to_string(1000 + i), i + 10, "");
   }
-  EXPECT_TRUE(test::Eventually([&] { return has("m1256"); })) << "on the second page";
+  EXPECT_TRUE(test::Eventually([&] { return has("m1150"); })) << "on the second page";
   thread_.Do([&] { finder.reset(); });
 }
 

@@ -171,6 +171,52 @@ TEST_F(MergeTest, BothAreWaitedForWhereTheyAreToldTo) {
   EXPECT_EQ(0, publishers_[1]->Wait()) << publishers_[1]->log();
 }
 
+TEST(Pattern, AllStreamsThatMatchAreReadAlsoThoseThatComeLater) {
+  const TempDir directory;
+  const auto start = [&](const std::string& stream, const std::string& endpoint) {
+    return std::make_unique<Publisher>(directory,
+                                       Words{"--stream", stream, "--bind", endpoint});
+  };
+  const auto endpoint = [] { return "tcp://127.0.0.1:" + std::to_string(FreePortPair()); };
+  const std::array<std::string, 3> at{endpoint(), endpoint(), endpoint()};
+  const auto web1 = start("web1", at[0]);
+  const auto other = start("other", at[1]);
+  Subscriber subscriber(directory, at[0],
+                        {"-s", "web*", "--from", "start", "--prefix", at[1], at[2]});
+  ASSERT_TRUE(web1->WaitForJoined(1)) << subscriber.log();
+  ASSERT_TRUE(web1->Write("one\n"));
+  ASSERT_TRUE(other->Write("not asked for\n"));
+  ASSERT_TRUE(subscriber.WaitForBytes(10)) << subscriber.log();
+  const auto web2 = start("web2", at[2]);
+  ASSERT_TRUE(web2->WaitForJoined(1)) << subscriber.log();
+  ASSERT_TRUE(web2->WriteAndEnd("two\n"));
+  ASSERT_TRUE(subscriber.WaitForBytes(20)) << subscriber.log();
+  ASSERT_TRUE(web1->WriteAndEnd("three\n"));
+  ASSERT_EQ(0, subscriber.Wait()) << subscriber.log();
+  EXPECT_EQ("web1: one\nweb2: two\nweb1: three\n", subscriber.delivered());
+  EXPECT_EQ(0u, other->events("joined").size()) << other->log();
+  EXPECT_EQ(0, web1->Wait());
+  EXPECT_EQ(0, web2->Wait());
+}
+
+TEST(Pattern, WhereNoStreamMatchesItIsSaid) {
+  const TempDir directory;
+  Publisher publisher(directory, {"--stream", "other"});
+  Subscriber subscriber(directory, publisher.endpoint(), {"-s", "web?"});
+  const auto waiting = subscriber.WaitForEvent("waiting");
+  ASSERT_TRUE(waiting) << subscriber.log();
+  EXPECT_NE(std::string::npos, waiting->at("message").get<std::string>().find("'web?'"));
+  subscriber.Signal(SIGTERM);
+  EXPECT_EQ(128 + SIGTERM, subscriber.Wait());
+}
+
+TEST(Pattern, ACursorHasNone) {
+  const Outcome outcome =
+      RunToEnd({.argv = {SubscriberBinary(), "-s", "web*", "--cursor", "/tmp/c"}});
+  EXPECT_EQ(2, outcome.status);
+  ASSERT_EQ(1u, outcome.errors.size());
+}
+
 TEST_F(MergeTest, ACursorIsOfOneStream) {
   Start();
   Subscriber subscriber = Subscribe({"--cursor", directory_ / "cursor"});

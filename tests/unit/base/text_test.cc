@@ -69,30 +69,5 @@ TEST(Hex, IsSixteenDigitsTheMostSignificantFirst) {
   EXPECT_EQ(Hex(UINT64_MAX), "ffffffffffffffff");
 }
 
-TEST(Glob, StarsAndQuestionMarksStandForOthers) {
-  EXPECT_TRUE(MatchesGlob("web1", "web1"));
-  EXPECT_FALSE(MatchesGlob("web1", "web12"));
-  EXPECT_FALSE(MatchesGlob("web12", "web1"));
-  EXPECT_TRUE(MatchesGlob("*", ""));
-  EXPECT_TRUE(MatchesGlob("*", "anything"));
-  EXPECT_TRUE(MatchesGlob("web*", "web"));
-  EXPECT_TRUE(MatchesGlob("web*", "web-17.access"));
-  EXPECT_FALSE(MatchesGlob("web*", "db1"));
-  EXPECT_TRUE(MatchesGlob("web?", "web1"));
-  EXPECT_FALSE(MatchesGlob("web?", "web"));
-  EXPECT_TRUE(MatchesGlob("*.access", "web.access.access"));
-  EXPECT_FALSE(MatchesGlob("*.access", "web.access.old"));
-  EXPECT_TRUE(MatchesGlob("a*b*c", "a-b-b-c"));
-  EXPECT_FALSE(MatchesGlob("a*b*c", "a-c-b"));
-  EXPECT_TRUE(MatchesGlob("**?", "x"));
-  EXPECT_FALSE(MatchesGlob("", "x"));
-}
-
-TEST(Glob, ManyStarsTakeNoLongTime) {
-  std::string pattern;
-  for (int i = 0; i < 40; ++i) pattern += "*a";
-  EXPECT_FALSE(MatchesGlob(pattern + "b", std::string(10'000, 'a')));
-}
-
 }  // namespace
 }  // namespace pipedup

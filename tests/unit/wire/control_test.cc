@@ -140,13 +140,35 @@ TEST(Control, ADoneSurvivesTheRoundTrip) {
 TEST(Control, TheShortMessagesSurviveTheRoundTrip) {
   ExpectRoundTrip(StatsRequest{});
   ExpectRoundTrip(Bye{});
-  ExpectRoundTrip(ListRequest{});
-  ExpectRoundTrip(ListRequest{"web1"});
+  ExpectRoundTrip(List{});
+  ExpectRoundTrip(List{"web.1"});
   ExpectRoundTrip(Streams{});
-  ExpectRoundTrip(Streams{{{"a", kSession, false}, {"b", 1, true}}, true});
+  ExpectRoundTrip(Streams{{{"web", kSession, true}}, true});
   ExpectRoundTrip(Refused{"version", "this is version 1, you speak 2"});
   ExpectRoundTrip(LetGo{"took nothing for 30 s"});
   ExpectRoundTrip(Error{"unknown-member", ""});
+}
+
+TEST(Control, AsManyStreamsAsFitAreListedAndTheRestIsAskedForWithTheLastName) {
+  Streams all;
+  for (int i = 1000; i < 2000; ++i) {
+    all.streams.push_back({std::string(100, 'x') + std::to_string(i), kSession, false});
+  }
+  const std::string text = control::Encode(all);
+  EXPECT_LE(text.size(), control::kMaxStreamsBytes);
+  const auto parsed = control::Parse(AsBytes(text));
+  const auto& some = std::get<Streams>(std::get<control::Message>(parsed));
+  EXPECT_TRUE(some.more);
+  ASSERT_GT(some.streams.size(), 30U);
+  EXPECT_EQ(some.streams.back(), all.streams[some.streams.size() - 1]);
+}
+
+TEST(Control, AListOfStreamsIsReadAsStrictlyAsTheRest) {
+  ExpectFails(R"({"op":"list","after":"a b"})", "list: after: not a stream name");
+  ExpectFails(R"({"op":"streams"})", "streams: streams: missing");
+  ExpectFails(R"({"op":"streams","streams":[1]})", "streams: streams: not a list of objects");
+  ExpectFails(R"({"op":"streams","streams":[{"stream":"a"}]})",
+              "streams: streams: session: missing");
 }
 
 Stats SomeStats(std::size_t rows) {

@@ -255,8 +255,9 @@ std::map<std::string, control::Message> GoldenMessages() {
       {"let_go", LetGo{"took nothing for 30 s"}},
       {"error", Error{"unknown-member", "say hello first"}},
       {"bye", Bye{}},
-      {"list", ListRequest{"web1"}},
-      {"streams", Streams{{{"web2", kSession, false}, {"web3", 0xa5, true}}, true}},
+      {"list", List{}},
+      {"list_after", List{"web2"}},
+      {"streams", Streams{{{"web1", kSession, true}, {"web2", 0xa5, false}}, true}},
   };
 }
 

@@ -1,0 +1,61 @@
+// Asks an endpoint, now and then, which streams it has.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "wire/control.h"
+
+namespace pipedup {
+
+/// Whether `name` is one that `pattern` means: `*` stands for any text, `?` for one character.
+[[nodiscard]] bool MatchesPattern(std::string_view pattern, std::string_view name);
+/// It has a `*` or a `?`, which no name of a stream has.
+[[nodiscard]] bool IsPattern(std::string_view text);
+
+/// One connection, over which it is no member. Everything must outlive it. One thread.
+class StreamList {
+ public:
+  /// Called from the loop, for each stream in each answer.
+  using OnStream = std::function<void(const control::ListedStream& stream)>;
+  /// The publisher does not know that question: it has one stream, which is not named.
+  using OnUnknown = std::function<void()>;
+
+  StreamList(Context& context, EventLoop& loop, Endpoint endpoint, Duration dead_after,
+             OnStream on_stream, OnUnknown on_unknown);
+  ~StreamList();
+
+  const Endpoint& endpoint() const { return endpoint_; }
+  /// When it answered last; when it was made, if never.
+  TimePoint last_heard() const { return last_heard_; }
+  /// Everything has been told, once.
+  bool complete() const { return complete_; }
+
+ private:
+  void Connect();
+  void Ask(std::string after);
+  void Receive();
+  void Tick();
+
+  Context& context_;
+  EventLoop& loop_;
+  const Endpoint endpoint_;
+  const Duration dead_after_;
+  const OnStream on_stream_;
+  const OnUnknown on_unknown_;
+  std::optional<Socket> socket_;
+  EventLoop::WatchId watch_ = 0;
+  EventLoop::TimerId tick_ = 0;
+  std::vector<Message> frames_;
+  TimePoint last_heard_;
+  TimePoint connected_;
+  bool ipv6_;
+  bool complete_ = false;
+};
+
+}  // namespace pipedup
