@@ -22,6 +22,16 @@ std::uint16_t PortOf(const std::string& endpoint) {
   return port;
 }
 
+/// libzmq removes whatever is in the way of a socket.
+void RequireRoom(const Endpoint& endpoint) {
+  for (const std::string& path : {endpoint.path, endpoint.path + ".ctl"}) {
+    if (!IsOtherThanSocket(path)) continue;
+    RemoveFile(endpoint.path + ".lock");
+    throw Error("bind '" + endpoint.data() + "': there is something at " + path +
+                " that is not a socket");
+  }
+}
+
 }  // namespace
 
 Listener::Listener(Context& context, std::vector<Endpoint> endpoints, int send_high_water_mark)
@@ -35,6 +45,7 @@ Listener::Listener(Context& context, std::vector<Endpoint> endpoints, int send_h
       auto lock = FileLock::TryAcquire(endpoint.path + ".lock", &why);
       if (!lock) throw Error("bind '" + endpoint.data() + "': " + why);
       locks_.push_back(std::move(*lock));
+      RequireRoom(endpoint);
     }
     BindPair(endpoint);
   }

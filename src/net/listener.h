@@ -11,7 +11,8 @@
 namespace pipedup {
 
 /// Binds PUB and ROUTER on each endpoint's pair. An ipc path is locked first (path.lock), so
-/// that a path in use is never taken over, and the socket of a publisher that died is.
+/// that a path in use is never taken over, and the socket of a publisher that died is. What is
+/// not a socket is left alone.
 class Listener {
  public:
   /// Throws Error when an endpoint is taken or cannot be bound.

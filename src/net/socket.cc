@@ -157,11 +157,12 @@ Socket::Socket(Context& context, zmq::socket_type type) : socket_(context.get(),
 
 void Socket::SetCommon(const Context& context, std::int64_t max_message_bytes, int linger_ms) {
   // Never ZMQ_HEARTBEAT_*: with 4.3.4 a full receive pipe and a dying peer abort the process.
-  // Half- open links are found by our own silence timers; keepalive clears their remains at the
+  // Half-open links are found by our own silence timers; keepalive clears their remains at the
   // kernel.
   socket_.set(zmq::sockopt::linger, linger_ms);
-  socket_.set(zmq::sockopt::rcvhwm,
-              0);  // a filled receive pipe is handled badly; see the readers
+  // 4.3.4 handles a filled receive pipe badly. Credit, prompt reading and the limits of single
+  // connections bound what is in it.
+  socket_.set(zmq::sockopt::rcvhwm, 0);
   socket_.set(zmq::sockopt::maxmsgsize,
               max_message_bytes + (context.has_key() ? kCurveBytes : 0));
   socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);

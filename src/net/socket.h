@@ -87,9 +87,8 @@ class Message {
 /// Any thread.
 class Outstanding {
  public:
-  /// `waker`, which must outlive every message sent on this account, is woken when bytes are
-  /// let go of after WakeOnRelease.
-  /// What is counted here is counted in `total` as well, if there is one.
+  /// `waker` is woken when bytes are let go of after WakeOnRelease; null: nobody is. What is
+  /// counted here is counted in `total` as well, if there is one.
   explicit Outstanding(std::shared_ptr<Waker> waker,
                        std::shared_ptr<Outstanding> total = nullptr)
       : waker_(std::move(waker)), total_(std::move(total)) {}

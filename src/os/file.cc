@@ -259,6 +259,11 @@ bool MakeNamedDirectory(const std::string& path, std::optional<std::uint32_t> gr
   return false;
 }
 
+bool IsOtherThanSocket(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode);
+}
+
 bool OthersMayEnter(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IXOTH) != 0;

@@ -126,6 +126,9 @@ bool MakePrivateDirectory(const std::string& path, std::string* why);
 /// group's too.
 bool MakeGroupDirectory(const std::string& path, std::uint32_t group, std::string* why);
 
+/// Whether there is something at `path` that is not a socket: a file, a directory, a link.
+bool IsOtherThanSocket(const std::string& path);
+
 /// Whether users and groups that do not own the directory may enter it.
 bool OthersMayEnter(const std::string& path);
 

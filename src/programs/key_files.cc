@@ -98,7 +98,7 @@ void ForgetKeyVariables() {
 std::optional<AllowList> ReadAllowList(const std::string& file, std::string* why) {
   std::optional<std::string> text = ReadRegularFile(file, why);
   if (!text) return std::nullopt;
-  const Secret wiped(std::move(*text));  // as above
+  const Secret wiped(std::move(*text));  // a secret key may be in it, by mistake
   std::optional<AllowList> list = AllowList::Parse(wiped.text(), why);
   if (!list) *why = file + ": " + *why;
   return list;

@@ -52,8 +52,8 @@ class HostileTest : public ::testing::Test {
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Subscriber> good_;
   std::vector<std::unique_ptr<ZmtpPeer>> peers_;
-  std::uint64_t highest_kib_ =
-      0;  ///< of the publisher's private memory, where it was looked at
+  /// Of the publisher's private memory, where it was looked at.
+  std::uint64_t highest_kib_ = 0;
 
   /// Notes the publisher's memory now.
   void Look();

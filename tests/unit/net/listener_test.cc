@@ -3,13 +3,16 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/error.h"
+#include "os/fd.h"
 #include "os/process.h"
 
 namespace pipedup {
@@ -73,8 +76,26 @@ TEST_F(ListenerTest, LeavesNoFilesBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(directory_));
 }
 
+TEST_F(ListenerTest, AFileInThePlaceOfAnIpcSocketIsLeftAlone) {
+  for (const std::string& path : {ipc_.path, ipc_.path + ".ctl"}) {
+    { std::ofstream(path) << "precious"; }
+    EXPECT_THROW(Listener(context_, {ipc_}, 100), Error);
+    EXPECT_EQ(std::filesystem::file_size(path), 8U);
+    std::filesystem::remove(path);
+    std::filesystem::create_symlink(directory_ + "/elsewhere", path);
+    EXPECT_THROW(Listener(context_, {ipc_}, 100), Error);
+    EXPECT_TRUE(std::filesystem::is_symlink(path));
+    std::filesystem::remove(path);
+  }
+  EXPECT_NO_THROW(Listener(context_, {ipc_}, 100));
+}
+
 TEST_F(ListenerTest, AnIpcPathOfAPublisherThatDiedIsTakenOver) {
-  { std::ofstream(ipc_.path) << "x"; }
+  const UniqueFd left(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ipc_.path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   { std::ofstream(ipc_.path + ".lock") << ""; }
   EXPECT_NO_THROW(Listener(context_, {ipc_}, 100));
 }
