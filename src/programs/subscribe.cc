@@ -301,7 +301,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     }
     if (options_.give_up.count() == 0 || finishing_) return;
     if (loop_.now() - last <= options_.give_up) return;
-    reporter_.Error("unreachable", GiveUpText(options_, false, context_.encrypts()));
+    reporter_.Error("unreachable", GiveUpText(options_, false, context_.connects_encrypted()));
     Finish(kExitUnreachable);
   }
 

@@ -139,7 +139,6 @@ class ControlServer {
   void OnStatus(const std::string& route, const control::Status& status);
   void OnList(const std::string& route, const control::List& list);
   void OnStats(const std::string& route);
-  void OnList(const std::string& route, const control::List& request);
   SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();
