@@ -54,6 +54,7 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOpt
   publisher_ = std::make_unique<Publisher>(
       server, *journal_, MakePublisherOptions(options.publish, stream_, std::move(path), *this),
       events);
+  SetOrigin(session.tail, session.started_ns, std::max(session.head, session.reached));
 }
 
 Outlet::~Outlet() {
@@ -88,6 +89,7 @@ JournalOptions Outlet::MakeJournalOptions(const control::Welcome& session) {
 // ---- the end ----
 
 void Outlet::End(std::uint32_t exit_status) {
+  older_.ExpectEnd();
   publisher_->End(exit_status);
 }
 
@@ -133,12 +135,18 @@ void Outlet::Change() {
 
 // ---- what is older ----
 
+void Outlet::SetOrigin(Position tail, std::int64_t started_ns, Position reached) {
+  older_tail_ = tail;
+  publisher_->SetOrigin(started_ns, reached);
+}
+
 void Outlet::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
                           SharedBytes payload) {
   publisher_->OnOlderBlock(ticket, {header, std::move(payload)});
 }
 
 void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
+  older_lost_ = older_lost_ || (done == nullptr && older_.expects_end());
   publisher_->OnOlderDone(ticket, done);
 }
 

@@ -63,6 +63,7 @@ void RelayedStream::OnBegin(const control::Welcome& session, Position position) 
     outlet_->journal().Skip(position, 0, "");  // it turned out to be inside a record
     return;
   }
+  Retire();  // of a session in which no record began
   Open(session, position);
 }
 
@@ -83,21 +84,31 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
 }
 
 void RelayedStream::OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) {
-  if (outlet_) outlet_->journal().AppendBlock(header, from, bytes.bytes);
+  if (!outlet_) return;
+  if (const auto gap = std::exchange(unsaid_gap_, std::nullopt)) {
+    outlet_->journal().Skip(gap->to, header.records_before, gap->reason);
+  }
+  outlet_->journal().AppendBlock(header, from, bytes.bytes);
 }
 
 void RelayedStream::OnGap(const Gap& gap) {
   lost_ = true;
   ReportGap(reporter_, stream_, gap);
   if (!outlet_ || outlet_->session() != gap.session) return;
-  outlet_->journal().Skip(gap.to, gap.first_record + gap.records, gap.reason);
+  if (gap.records_known) {
+    outlet_->journal().Skip(gap.to, gap.first_record + gap.records, gap.reason);
+  } else {
+    unsaid_gap_ = gap;  // the block behind it tells how many records have ended there
+  }
 }
 
 /// The session is over: its journal is there until those have read it who still do.
 void RelayedStream::Retire() {
+  unsaid_gap_.reset();
   if (!outlet_) return;
   if (!ended_) outlet_->Drain();
-  retired_.push_back(std::move(outlet_));
+  if (!outlet_->done()) retired_.push_back(std::move(outlet_));
+  outlet_.reset();
 }
 
 void RelayedStream::OnSessionChanged(const control::Welcome& now, SessionId old) {
@@ -136,6 +147,7 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
   ended_ = true;
   reporter_.Debug("end", "end of stream at position " + std::to_string(position),
                   {{"position", position}, {"status", std::uint64_t{exit_status}}});
+  if (outlet_ && unsaid_gap_) outlet_->journal().Skip(position, 0, unsaid_gap_->reason);
   if (outlet_) outlet_->End(exit_status);
   if (!options_.follow) status_ = lost_ ? kExitLoss : kExitOk;
 }
@@ -144,7 +156,10 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
 // the next session begun, while there are some that are about to reach the end of this one.
 void RelayedStream::OnReceived() {
   if (left_ || !outlet_) return;
-  outlet_->SetOlderTail(receiver_.modes().known_tail());
+  const ModeMachine& machine = receiver_.modes();
+  if (machine.session() == outlet_->session()) {
+    outlet_->SetOrigin(machine.known_tail(), machine.started_ns(), machine.reached());
+  }
   const bool paused = outlet_->held() || (ended_ && !outlet_->done());
   receiver_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
 }
@@ -164,6 +179,7 @@ void RelayedStream::OnSilence() {
 void RelayedStream::OnNotAttached(const std::string&) {}
 
 void RelayedStream::OnFail(int exit_status, const std::string& text) {
+  if (status_) return;
   reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
   Stop(exit_status);
 }
@@ -172,6 +188,7 @@ void RelayedStream::OnFail(int exit_status, const std::string& text) {
 
 void RelayedStream::Tick() {
   OnReceived();
+  if (status_ && !ended_) receiver_.modes().Stop();
   const ModeMachine& machine = receiver_.modes();
   const Duration silence = loop_.now() - machine.last_heard();
   const std::string parent = options_.from.front().data();

@@ -92,8 +92,9 @@ void ModeMachine::OnWelcome(const control::Welcome& welcome, TimePoint now) {
     if (!welcome.ended && options_.follow) end_.reset();
     // Another publisher that has lost what it had published: the same positions will be other
     // bytes.
-    if (begun_ && welcome.head < position_ && welcome.started_ns != welcome_.started_ns) {
-      ContinueIn(welcome, welcome.head);
+    const Position reached = std::max(welcome.head, welcome.reached);
+    if (begun_ && reached < position_ && welcome.started_ns != welcome_.started_ns) {
+      ContinueIn(welcome, reached);
     }
     known_head_ = std::max(known_head_, welcome.head);
     known_tail_ = std::max(known_tail_, welcome.tail);
