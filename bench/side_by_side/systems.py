@@ -193,11 +193,27 @@ def make_keys(job):
     return [prefix.with_suffix(".secret") for prefix in prefixes]
 
 
+def add_relays(job, count, transport, endpoint, policy):
+    """`count` relays in a row behind the publisher; returns where the last one is read. Each has
+    the stream before the next one asks for it: then nobody waits to ask again."""
+    for i in range(count):
+        parent, endpoint = endpoint, (f"ipc://{job.scratch}/r{i}" if transport == "ipc"
+                                      else f"tcp://127.0.0.1:{free_ports(2)}")
+        job.tree.spawn("pipedup-relay", [job.programs / "pipedup-relay", "-v", "--from", parent,
+                                         "--bind", endpoint, *policy])
+        wait_until(lambda: f"from {parent} on {endpoint}" in read_text(job.scratch / "log"),
+                   "a relay to have the stream")
+    return endpoint
+
+
 def start_pipedup(job, transport, modifiers):
+    relays = next((int(each[5:]) for each in modifiers if each.startswith("relay")), 0)
     endpoint = (f"ipc://{job.scratch}/s" if transport == "ipc"
                 else f"tcp://127.0.0.1:{free_ports(2)}")  # data, and control behind it
-    publisher = [job.programs / "pipedup-pub", "--bind", endpoint, "--wait-subs", str(job.n)]
-    publisher += [] if "drop" in modifiers else ["--slow", "wait"]
+    publisher = [job.programs / "pipedup-pub", "--bind", endpoint, "--wait-subs",
+                 str(1 if relays else job.n)]
+    policy = [] if "drop" in modifiers else ["--slow", "wait"]
+    publisher += policy
     for modifier in modifiers:
         if modifier == "nochecksum":
             publisher.append("--no-checksum")
@@ -219,6 +235,9 @@ def start_pipedup(job, transport, modifiers):
     if transport != "attached" and knows(subscriber[0], "--no-attach"):
         subscriber.append("--no-attach")
     job.hub(publisher)
+    if relays:
+        endpoint = add_relays(job, relays, transport, endpoint, policy)
+        subscriber += ["--from", "start"]
     job.pipe_into_sinks([[*subscriber, endpoint]] * job.n)
 
 
@@ -324,7 +343,9 @@ what the server keeps for a subscriber), also with -lines
 bare-tcp bare-ipc, each with -tuned (malloc keeps freed memory) or -drop (PUB as it comes)
 pipedup-tcp pipedup-ipc pipedup-attached, each with -nochecksum, -drop (the default policy; without
 it the publisher waits), -curve (encrypted, with keys of the run's own), -zstd or -zstdLEVEL
-(compressed on the wire), -retainSIZE or -journal (on disk: in $TMPDIR; with -fsyncnever or -fsyncalways); pipedup-tee, also with -drop or -bufferSIZE"""
+(compressed on the wire), -retainSIZE or -journal (on disk: in $TMPDIR; with -fsyncnever or
+-fsyncalways), -relayN (N relays in a row between, not with -curve); pipedup-tee, also with -drop or
+-bufferSIZE"""
 
 
 def missing_tools(tools):
@@ -365,10 +386,11 @@ def lookup_built(name, family, modifiers, programs):
         return (lambda job: start_bare(job, transport, modifiers),
                 missing_programs(["bare-zmq-pub", "bare-zmq-sub"], programs))
     if (family == "pipedup" and transport in ("tcp", "ipc", "attached") and
-            all(re.fullmatch(r"nochecksum|drop|curve|zstd\d*|retain\d+[KMG]iB|journal|fsync(never|always)",
+            not ("curve" in modifiers and any(each.startswith("relay") for each in modifiers)) and
+            all(re.fullmatch(r"relay[1-9]|nochecksum|drop|curve|zstd\d*|retain\d+[KMG]iB|journal|fsync(never|always)",
                              each) for each in modifiers)):
         missing = missing_programs(
-            ["pipedup-pub", "pipedup-sub"] + ["pipedup-keygen"] * ("curve" in modifiers), programs)
+            ["pipedup-pub", "pipedup-relay", "pipedup-sub"] + ["pipedup-keygen"] * ("curve" in modifiers), programs)
         if not missing and transport == "attached" and not knows(programs / "pipedup-sub",
                                                                  "--no-attach"):
             missing = "attached mode"

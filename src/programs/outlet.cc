@@ -64,6 +64,7 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOpt
       MakePublisherOptions(options.publish, stream_, std::move(path), *this,
                            LevelOf(options.publish, session)),
       events);
+  SetOrigin(session.tail, session.started_ns, std::max(session.head, session.reached));
 }
 
 Outlet::~Outlet() {
@@ -103,6 +104,7 @@ void Outlet::Append(const BlockHeader& header, Position from, const SharedBytes&
 // ---- the end ----
 
 void Outlet::End(std::uint32_t exit_status) {
+  older_.ExpectEnd();
   publisher_->End(exit_status);
 }
 
@@ -148,12 +150,18 @@ void Outlet::Change() {
 
 // ---- what is older ----
 
+void Outlet::SetOrigin(Position tail, std::int64_t started_ns, Position reached) {
+  older_tail_ = tail;
+  publisher_->SetOrigin(started_ns, reached);
+}
+
 void Outlet::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
                           SharedBytes payload) {
   publisher_->OnOlderBlock(ticket, {header, std::move(payload)});
 }
 
 void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
+  older_lost_ = older_lost_ || (done == nullptr && older_.expects_end());
   publisher_->OnOlderDone(ticket, done);
 }
 

@@ -1,6 +1,7 @@
 // Where one session of a stream leaves a relay: its journal, and the publisher of it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,8 +48,9 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   /// Whoever is still there is not waited for.
   void Leave();
 
-  /// What the parents keep begins there, or behind it by now.
-  void SetOlderTail(Position tail) { older_tail_ = tail; }
+  /// What is known of the parent and of the publisher: what is kept there begins at `tail`, or
+  /// behind it by now; Publisher::SetOrigin.
+  void SetOrigin(Position tail, std::int64_t started_ns, Position reached);
   /// Nothing more should come for now: a subscriber is too far behind.
   bool held() const { return hold_.held(); }
   /// After End or Drain: it is over, and may be destroyed.
@@ -63,7 +65,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   void OnHold(const Member* waits_for) override;
   void OnLetGo(const Member& member) override;
   void OnFinished(const std::vector<std::string>& unconfirmed) override;
-  Position older_tail() const override { return older_tail_; }
+  Position older_tail() const override { return older_lost_ ? UINT64_MAX : older_tail_; }
   bool AskOlder(std::uint64_t ticket, const control::ReadFrom& from,
                 std::uint64_t max) override {
     return older_.Ask(ticket, from, max);
@@ -84,6 +86,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   std::unique_ptr<Journal> journal_;
   HoldReport hold_;
   Position older_tail_;
+  bool older_lost_ = false;  // the parent has gone, with what it kept
   RangeReader older_;
   EventLoop::TimerId drain_ = 0;
   EventLoop::TimerId give_up_ = 0;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "programs/key_files.h"
+#include "publish/slow_policy.h"
 
 namespace pipedup {
 namespace {
@@ -53,7 +54,7 @@ void ReportLeft(Reporter& reporter, const Member& member, Leaving how) {
 void ReportLetGo(Reporter& reporter, const Member& member, Duration stall_limit) {
   reporter.Warn("let-go",
                 "subscriber " + member.Label() + " made no progress for " +
-                    FormatDuration(stall_limit) +
+                    FormatDuration(StallLimitOf(member, stall_limit)) +
                     " (--stall-limit) and is no longer waited for",
                 FieldsOf(member, {{"position", member.position}}));
 }

@@ -76,7 +76,8 @@ std::vector<Option> SourceOptions(RelayOptions* to) {
        .value = "DURATION",
        .summary = "Give up when the publisher is not reachable for this long.",
        .details = "0 is never.",
-       .target = cli::Time(&to->give_up, 0ns, kYear)},
+       .target = cli::Time(&to->give_up_asked, 0ns, kYear),
+       .shown_default = "30s, with --follow never"},
       {.name = "dead-after",
        .value = "DURATION",
        .summary = "Remake the connection after this long without a sign of life.",
@@ -89,6 +90,9 @@ std::string Complete(RelayOptions* options) {
   if (options->from.empty()) {
     return "--from ENDPOINT is needed: the publisher, or another relay, whose stream this one "
            "passes on";
+  }
+  if (options->give_up_asked || options->follow) {
+    options->give_up = options->give_up_asked.value_or(0ns);
   }
   std::string server;
   std::string secret;

@@ -17,7 +17,8 @@ struct RelayOptions {
   std::string streams = "*";   ///< a name, or a pattern of names
   bool follow = false;
   std::string name;                                             ///< "": host and process id
-  std::chrono::nanoseconds give_up = std::chrono::seconds(30);  ///< 0: never
+  std::optional<std::chrono::nanoseconds> give_up_asked = {};   ///< as it was said, or not
+  std::chrono::nanoseconds give_up = std::chrono::seconds(30);  ///< 0: never, as with `follow`
   std::chrono::nanoseconds dead_after = std::chrono::seconds(3);
   std::string server_key;  ///< file; empty: none, or it is in the environment
   bool encrypt = false;    ///< its listeners: there is a list of keys

@@ -76,6 +76,7 @@ void RelayedStream::OnBegin(const control::Welcome& session, Position position) 
     outlet_->journal().Skip(position, 0, "");  // it turned out to be inside a record
     return;
   }
+  Retire();  // of a session in which no record began
   Open(session, position);
 }
 
@@ -95,21 +96,31 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
 }
 
 void RelayedStream::OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) {
-  if (outlet_) outlet_->Append(header, from, bytes);
+  if (!outlet_) return;
+  if (const auto gap = std::exchange(unsaid_gap_, std::nullopt)) {
+    outlet_->journal().Skip(gap->to, header.records_before, gap->reason);
+  }
+  outlet_->Append(header, from, bytes);
 }
 
 void RelayedStream::OnGap(const Gap& gap) {
   lost_ = true;
   ReportGap(reporter_, stream_, gap);
   if (!outlet_ || outlet_->session() != gap.session) return;
-  outlet_->journal().Skip(gap.to, gap.first_record + gap.records, gap.reason);
+  if (gap.records_known) {
+    outlet_->journal().Skip(gap.to, gap.first_record + gap.records, gap.reason);
+  } else {
+    unsaid_gap_ = gap;  // the block behind it tells how many records have ended there
+  }
 }
 
 /// The session is over: its journal is there until those have read it who still do.
 void RelayedStream::Retire() {
+  unsaid_gap_.reset();
   if (!outlet_) return;
   if (!ended_) outlet_->Drain();
-  retired_.push_back(std::move(outlet_));
+  if (!outlet_->done()) retired_.push_back(std::move(outlet_));
+  outlet_.reset();
 }
 
 void RelayedStream::OnSessionChanged(const control::Welcome& now, SessionId old) {
@@ -148,6 +159,7 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
   ended_ = true;
   reporter_.Debug("end", "end of stream at position " + std::to_string(position),
                   {{"position", position}, {"status", std::uint64_t{exit_status}}});
+  if (outlet_ && unsaid_gap_) outlet_->journal().Skip(position, 0, unsaid_gap_->reason);
   if (outlet_) outlet_->End(exit_status);
   if (!options_.follow) status_ = lost_ ? kExitLoss : kExitOk;
 }
@@ -156,7 +168,9 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
 // the next session begun, while there are some that are about to reach the end of this one.
 void RelayedStream::OnReceived() {
   if (left_ || !outlet_) return;
-  outlet_->SetOlderTail(reader_.known_tail());
+  if (const auto origin = reader_.origin()) {
+    outlet_->SetOrigin(origin->tail, origin->started_ns, origin->reached);
+  }
   const bool paused = outlet_->held() || (ended_ && !outlet_->done());
   reader_.SetProgress(paused ? ModeOptions().hold_bytes : 0, outlet_->head());
 }
@@ -189,6 +203,7 @@ void RelayedStream::OnEndpointFailed(const std::string& endpoint, const std::str
 }
 
 void RelayedStream::OnFail(int exit_status, const std::string& text) {
+  if (status_) return;
   reporter_.Error(exit_status == kExitRefused ? "refused" : "failed", text);
   Stop(exit_status);
 }
@@ -197,6 +212,7 @@ void RelayedStream::OnFail(int exit_status, const std::string& text) {
 
 void RelayedStream::Tick() {
   OnReceived();
+  if (status_ && !ended_) reader_.Stop();
   for (std::size_t i = 0; i < waiting_.size(); ++i) LookAt(i);
   const Duration silence = loop_.now() - reader_.last_heard();
   if (options_.give_up.count() == 0 || silence <= options_.give_up || status_ || ended_) return;

@@ -65,6 +65,7 @@ class RelayedStream final : private StreamEvents {
   const std::function<void(int)> on_over_;
   std::unique_ptr<Outlet> outlet_;                // of the session that is read
   std::vector<std::unique_ptr<Outlet>> retired_;  // of those before it
+  std::optional<Gap> unsaid_gap_;                 // of outlet_, whose records are not known yet
   std::string stream_;
   TimePoint started_;
   EventLoop::TimerId tick_ = 0;

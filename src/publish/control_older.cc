@@ -10,7 +10,6 @@ namespace pipedup {
 namespace {
 
 constexpr std::uint64_t kAskBytes = 1024 * 1024;  // held for a member that does not take them
-constexpr int kMostFailures = 3;
 
 }  // namespace
 
@@ -79,6 +78,7 @@ ControlServer::Turn ControlServer::AskOlder(ServedStream& stream, const Member& 
     return Turn::kOver;  // OnOlderDone of others serves it
   }
   pending.ticket = last_ticket_;
+  next_turn_ = {stream.name, member.id + '\0'};  // others ask before it does so again
   older_[last_ticket_] = member.id;
   return Turn::kOver;
 }
@@ -89,15 +89,13 @@ ControlServer::Turn ControlServer::FinishOlder(ServedStream& stream, Member& mem
   const OlderEnd end = *std::exchange(pending.older_end, std::nullopt);
   const Position tail = stream.journal.tail();
   if (!end.done) {
-    if (stream.older != nullptr && ++pending.failures < kMostFailures)
-      return AskOlder(stream, member, pending);
+    if (TailOf(stream) == tail) return Turn::kGoOn;  // nobody has it any more
     if (!pending.started) Begin(stream, member, pending, tail);
     const bool finished =
         FinishGone(stream, member, pending, std::max(pending.next, tail),
                    "the relay does not have it, and whoever may is not heard");
     return finished ? Turn::kGoOn : Turn::kOver;
   }
-  pending.failures = 0;
   const control::Done& done = *end.done;
   if (!pending.started) {
     Begin(stream, member, pending, std::min(done.next, stream.journal.head()));

@@ -72,11 +72,28 @@ ControlServer::Found ControlServer::Find(const std::string& route) {
   return {};
 }
 
-/// Without a name: the one that there is.
+/// Without a name: the one that there is. Of several with one name: the newest.
 ServedStream* ControlServer::FindStream(const std::optional<std::string>& name) {
-  if (!name) return streams_.size() == 1 ? streams_.front() : nullptr;
+  if (!name) {
+    const bool one = !streams_.empty() && streams_.front()->name == streams_.back()->name;
+    return one ? streams_.front() : nullptr;
+  }
   const auto found = std::ranges::find(streams_, *name, &ServedStream::name);
   return found == streams_.end() ? nullptr : *found;
+}
+
+/// One of the same name, which has taken the place of what the member has not read to its end
+/// yet, has to wait.
+ServedStream* ControlServer::UnreadBy(const std::string& id, ServedStream* stream) {
+  for (ServedStream* other : streams_) {
+    if (stream == nullptr || other == stream || other->name != stream->name) continue;
+    const Member* const member = other->members.FindById(id);
+    if (member == nullptr) continue;
+    const bool has_all =
+        member->mode == control::Mode::kLive || member->position >= other->journal.head();
+    if (other->broadcaster.ended() ? !member->at_end : !has_all) return other;
+  }
+  return stream;
 }
 
 void ControlServer::Attach(Socket& control) {
@@ -207,7 +224,7 @@ void ControlServer::OnHello(const Sender& sender, const control::Hello& hello) {
   ++counters_.hellos;
   const Found before = Find(route);
   if (before.member != nullptr) limits_.Charge(route, kCostlyRequest);
-  ServedStream* const stream = FindStream(hello.stream);
+  ServedStream* const stream = UnreadBy(hello.id, FindStream(hello.stream));
   const bool may_come = hello.stream || streams_.empty();
   if (stream == nullptr && options_.streams_may_come && may_come) return;
   if (const control::Refused refused = Judge(sender, hello, stream); !refused.code.empty()) {
@@ -268,6 +285,7 @@ control::Welcome ControlServer::WelcomeTo(const ServedStream& stream,
     welcome.past.push_back({past.session, past.end});
   }
   welcome.path = stream.path;
+  welcome.reached = stream.reached;
   welcome.heartbeat_ms = options_.heartbeat_ms;
   welcome.window = member.Counts() ? stream.window : 0;
   return welcome;

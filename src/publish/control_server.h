@@ -66,10 +66,11 @@ struct ServedStream {
   Members& members;
   ControlServerEvents& events;
   std::uint64_t window = 0;            ///< said in the welcome
-  std::int64_t started_ns = 0;         ///< said there
+  std::int64_t started_ns = 0;         ///< of its publisher, said there
   std::string directory = {};          ///< of the journal, said there; empty: none
   std::vector<std::string> path = {};  ///< ids of relays, said there
   OlderBlocks* older = nullptr;        ///< who has what is older; null: nobody
+  Position reached = 0;                ///< said in the welcome
   /// More counters for the answer to `stats`.
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters = {};
   SharedBytes stats = {};  ///< the server's: the last answer to `stats` that was made
@@ -129,6 +130,7 @@ class ControlServer {
   };
   Found Find(const std::string& route);
   ServedStream* FindStream(const std::optional<std::string>& name);
+  ServedStream* UnreadBy(const std::string& id, ServedStream* stream);
   void Receive();
   void OnHello(const Sender& sender, const control::Hello& hello);
   control::Refused Judge(const Sender& sender, const control::Hello& hello,

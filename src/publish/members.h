@@ -34,7 +34,6 @@ struct PendingRead {
   std::deque<Block> older = {};            ///< came, and was not sent yet
   bool any = false;                        ///< some has come
   std::optional<OlderEnd> older_end = {};  ///< behind `older`
-  int failures = 0;                        ///< questions that nobody has answered
 };
 
 struct Member {

@@ -15,8 +15,9 @@ class OlderBlocks {
   virtual ~OlderBlocks() = default;
   /// The first position that is there, as far as is known: it may be behind that by now.
   virtual Position older_tail() const = 0;
-  /// Asks for at most `max` bytes; `ticket` is never 0, and comes back with the answer. False:
-  /// not now; after the next OnOlderDone it may be asked again.
+  /// Asks for at most `max` bytes, as often and as long as there is hope for an answer;
+  /// `ticket` is never 0, and comes back with the answer. False: not now; after the next
+  /// OnOlderDone it may be asked again.
   virtual bool AskOlder(std::uint64_t ticket, const control::ReadFrom& from,
                         std::uint64_t max) = 0;
 };

@@ -140,8 +140,9 @@ void Publisher::ApplyPolicy() {
       loop_.now());
   journal_.KeepFrom(decision.keep_from);
   for (Member* member : decision.let_go) {
-    server_.control().SendLetGo(*member,
-                                "no progress for " + FormatDuration(options_.stall_limit));
+    server_.control().SendLetGo(
+        *member,
+        "no progress for " + FormatDuration(StallLimitOf(*member, options_.stall_limit)));
     events_.OnLetGo(*member);
   }
   const std::string id = decision.waits_for == nullptr ? "" : decision.waits_for->id;

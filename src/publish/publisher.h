@@ -61,6 +61,12 @@ class Publisher final : private ControlServerEvents {
   /// Leaves without an end: the stream goes on in another process.
   void Leave();
 
+  /// What a relay says of the publisher that it reads from: when that was started, and up to
+  /// which position it has published.
+  void SetOrigin(std::int64_t started_ns, Position reached) {
+    served_.started_ns = started_ns;
+    served_.reached = reached;
+  }
   /// Nobody has what is older, from now on.
   void ForgetOlder() { served_.older = nullptr; }
   /// What the one in the options answers: see ControlServer.

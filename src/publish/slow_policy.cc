@@ -4,6 +4,11 @@
 
 namespace pipedup {
 
+Duration StallLimitOf(const Member& member, Duration stall_limit) {
+  if (member.role != control::Role::kRelay) return stall_limit;
+  return stall_limit + std::max<Duration>(stall_limit / 2, std::chrono::seconds(2));
+}
+
 SlowDecision SlowPolicy::Decide(Members& members, Position head,
                                 const std::function<std::uint64_t(Position)>& cost_since,
                                 TimePoint now) {
@@ -22,7 +27,8 @@ SlowDecision SlowPolicy::Decide(Members& members, Position head,
       ++counters_.taken_back;
     }
     const TimePoint since = std::max(member.progressed, holding_since_);
-    if (was_holding && member.position < head && now - since >= options_.stall_limit &&
+    if (was_holding && member.position < head &&
+        now - since >= StallLimitOf(member, options_.stall_limit) &&
         cost_since(member.position) >= options_.window) {
       member.let_go = true;
       ++counters_.let_go;

@@ -17,6 +17,10 @@ struct SlowPolicyOptions {
   Duration stall_limit = std::chrono::seconds(30);
 };
 
+/// How long a member may stand still. A relay is given half as much again, and 2 s at least: it
+/// stands still itself while it waits for a subscriber of its own, which it lets go first.
+Duration StallLimitOf(const Member& member, Duration stall_limit);
+
 struct SlowPolicyCounters {
   std::uint64_t holds = 0;       ///< times that the producer was made to wait
   std::uint64_t let_go = 0;      ///< subscribers that were given up after stall_limit

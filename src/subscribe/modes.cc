@@ -131,12 +131,13 @@ void ModeMachine::JoinSession(const control::Welcome& welcome, TimePoint now) {
   }
   // Another publisher that has lost what it had published: the same positions will be other
   // bytes. Unless others have them: then they are the same, and it will get there again.
-  if (at_->begun && welcome.head < at_->position && restarted) {
+  const Position reached = std::max(welcome.head, welcome.reached);
+  if (at_->begun && reached < at_->position && restarted) {
     if (shared_->HeldElsewhere(*this, now) || shared_->OthersMayCome(*this, now)) {
       doubt_ = at_->position;
       known_head_ = 0;  // what it had said before is not so any more
     } else {
-      ContinueIn(welcome, welcome.head);
+      ContinueIn(welcome, reached);
     }
   }
   if (session_ != welcome.session) known_head_ = known_tail_ = 0;

@@ -2,6 +2,7 @@
 // sockets, no clock of its own, no threads; every promise about positions is kept here.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -160,6 +161,10 @@ class ModeMachine {
   Position known_head() const { return known_head_; }
   /// What the publisher keeps begins there, or behind it by now.
   Position known_tail() const { return known_tail_; }
+  /// When the publisher of the session was started, by what was said last.
+  std::int64_t started_ns() const { return welcome_.started_ns; }
+  /// Everything before it has been published.
+  Position reached() const { return std::max(known_head_, welcome_.reached); }
   const ModeCounters& counters() const { return counters_; }
   /// Reports a gap that no block has come after; at the end of a run.
   void Flush();

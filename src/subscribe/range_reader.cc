@@ -1,5 +1,6 @@
 #include "subscribe/range_reader.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -11,6 +12,9 @@ namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kIdle = std::chrono::seconds(10);
+constexpr auto kIdleAtEnd = std::chrono::seconds(1);
+constexpr auto kPause = std::chrono::milliseconds(500);  // between two connections
+constexpr int kMostRounds = 10;                          // of patience
 constexpr int kMessagesPerCall = 64;  // then the loop looks at the live stream
 
 }  // namespace
@@ -36,15 +40,17 @@ RangeReader::~RangeReader() {
 
 bool RangeReader::Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max) {
   if (questions_.size() >= control::kMaxReadsOutstanding) return false;
-  Question question{ticket, {}};
+  Question question;
+  question.ticket = ticket;
   question.read.request = ++last_request_;
   question.read.session = session_;
   question.read.from = from;
   question.read.max = max;
+  question.since = loop_.now();
   questions_.push_back(question);
-  heard_ = loop_.now();
+  if (questions_.size() == 1) heard_ = loop_.now();
   if (!control_) {
-    Connect();
+    if (loop_.now() - connected_ >= kPause) Connect();  // else Tick does
   } else if (welcome_) {
     Send(question.read);
   }
@@ -56,6 +62,7 @@ void RangeReader::Connect() {
   control_.emplace(Socket::Dealer(context_, endpoint.IsIpv6() || (endpoint.IsName() && ipv6_)));
   watch_ = loop_.OnMessage(*control_, [this] { Receive(); });
   welcome_ = false;
+  heard_ = connected_ = loop_.now();
   control_->Connect(endpoint.control());
   Send(hello_);
 }
@@ -72,7 +79,7 @@ void RangeReader::Send(const control::Message& message) {
 }
 
 void RangeReader::Receive() {
-  for (int i = 0; i < kMessagesPerCall && control_ && !failed_ && !next_; ++i) {
+  for (int i = 0; i < kMessagesPerCall && control_ && !failed_; ++i) {
     if (!control_->Receive(&frames_, 2)) return;
     if (frames_.empty()) continue;
     const ByteSpan first = frames_[0].bytes();
@@ -94,20 +101,35 @@ void RangeReader::OnBlock() {
     failed_ = true;  // the question is asked again; not while its socket is read
     return;
   }
-  if (frame.header->session != session_ || frame.header->kind != BlockKind::kData) return;
-  heard_ = loop_.now();
-  BlockHeader header = *frame.header;
-  if (header.codec != Codec::kNone) {
-    header.codec = Codec::kNone;
-    if (header.checksummed) header.checksum = Checksum(payload->bytes);
+  const BlockHeader& header = *frame.header;
+  if (header.session != session_ || header.kind != BlockKind::kData) return;
+  Question& question = questions_.front();
+  control::Read& read = question.read;
+  const bool placed = read.from.kind == control::ReadFrom::Kind::kPosition;
+  if (placed && header.end() <= read.from.value) return;  // came before
+  if (read.max == 0 || (placed && header.position > read.from.value)) {
+    failed_ = true;  // more than was asked for, or something is missing before it
+    return;
   }
-  events_.OnRangeBlock(questions_.front().ticket, header, std::move(*payload));
+  const Position begin = placed ? read.from.value : header.position;
+  read.max -= std::min(read.max, header.end() - begin);
+  read.from = {control::ReadFrom::Kind::kPosition, header.end()};
+  heard_ = question.since = loop_.now();
+  BlockHeader plain = header;
+  if (header.codec != Codec::kNone) {
+    plain.codec = Codec::kNone;
+    if (header.checksummed) plain.checksum = Checksum(payload->bytes);
+  }
+  events_.OnRangeBlock(question.ticket, plain, std::move(*payload));
 }
 
 /// The stream's bytes; nothing if they are not what the header says.
 std::optional<SharedBytes> RangeReader::PayloadOf(const BlockHeader& header) {
   SharedBytes sent = frames_[1].Share();
-  if (header.checksummed && header.checksum != Checksum(sent.bytes)) return std::nullopt;
+  const bool is_data = header.kind == BlockKind::kData;
+  if (is_data && header.checksummed && header.checksum != Checksum(sent.bytes)) {
+    return std::nullopt;
+  }
   if (header.codec == Codec::kZstd) return decompressor_.Decompress(sent.bytes, header.length);
   if (header.length != sent.size()) return std::nullopt;
   return sent;
@@ -119,19 +141,29 @@ void RangeReader::OnMessage(const control::Message& message) {
                    if (welcome.session != session_) {
                      failed_ = true;
                    } else if (!std::exchange(welcome_, true)) {
-                     for (const Question& question : questions_) Send(question.read);
+                     given_up_ = false;
+                     Resend();
                    }
                  },
                  [this](const control::Done& done) {
                    if (questions_.empty() || done.request != questions_.front().read.request) {
                      return;
                    }
+                   const control::ReadFrom& from = questions_.front().read.from;
+                   const bool behind = done.outcome == control::Done::Outcome::kOk &&
+                                       from.kind == control::ReadFrom::Kind::kPosition &&
+                                       questions_.front().read.max > 0 &&
+                                       done.next < from.value;
+                   if (behind || done.outcome == control::Done::Outcome::kWrongSession) {
+                     failed_ = true;  // a relay that has not got there yet
+                     return;
+                   }
                    heard_ = loop_.now();
                    if (done.outcome == control::Done::Outcome::kGone && AskNext()) return;
                    const std::uint64_t ticket = questions_.front().ticket;
                    questions_.pop_front();
-                   const bool same = done.outcome != control::Done::Outcome::kWrongSession;
-                   events_.OnRangeDone(ticket, same ? &done : nullptr);
+                   if (!questions_.empty()) questions_.front().since = heard_;
+                   events_.OnRangeDone(ticket, &done);
                  },
                  [this](const control::Refused&) { failed_ = true; },
                  [this](const control::Error&) { failed_ = true; },
@@ -140,10 +172,18 @@ void RangeReader::OnMessage(const control::Message& message) {
              message);
 }
 
+// Under new numbers, so that no answer is taken for another one's.
+void RangeReader::Resend() {
+  for (Question& question : questions_) {
+    question.read.request = ++last_request_;
+    Send(question.read);
+  }
+}
+
 /// Whether another endpoint may have what this one no longer has: it is asked next.
 bool RangeReader::AskNext() {
   if (++questions_.front().refused >= endpoints_.size()) return false;
-  next_ = true;
+  failed_ = true;
   return true;
 }
 
@@ -152,22 +192,21 @@ void RangeReader::Fail() {
   Close();
   next_endpoint_ = (next_endpoint_ + 1) % endpoints_.size();
   if (next_endpoint_ == 0) ipv6_ = !ipv6_;
+  const Duration limit = expects_end_ || given_up_ ? patience_ : kMostRounds * patience_;
+  if (questions_.empty() || loop_.now() - questions_.front().since < limit) return;
+  given_up_ = true;
   for (const Question& question : std::exchange(questions_, {})) {
     events_.OnRangeDone(question.ticket, nullptr);
   }
 }
 
 void RangeReader::Tick() {
-  if (!control_) return;
-  if (std::exchange(next_, false)) {
-    Close();
-    next_endpoint_ = (next_endpoint_ + 1) % endpoints_.size();
-    Connect();
-  }
-  const Duration since = loop_.now() - heard_;
-  if (failed_ || (!questions_.empty() && since > patience_)) {
+  const TimePoint now = loop_.now();
+  if (!control_) {
+    if (!questions_.empty() && now - connected_ >= kPause) Connect();
+  } else if (failed_ || (!questions_.empty() && now - heard_ > patience_)) {
     Fail();
-  } else if (questions_.empty() && since > kIdle) {
+  } else if (questions_.empty() && now - heard_ > (expects_end_ ? kIdleAtEnd : kIdle)) {
     Close();
   }
 }

@@ -30,8 +30,9 @@ class RangeReaderEvents {
 };
 
 /// Connects when it is asked, as a tap, and leaves when it was not asked for a while. Whoever
-/// does not answer within `patience` is left, and the next of `endpoints` is asked next time;
-/// so is who no longer has what is asked for, as long as another one may.
+/// does not answer within `patience`, or with what is no answer, is left, and the next of
+/// `endpoints` is asked for the rest; this goes on until nothing has come for ten times that.
+/// Whoever asks after that waits for `patience` only, until somebody is heard again.
 class RangeReader {
  public:
   RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint> endpoints,
@@ -45,21 +46,28 @@ class RangeReader {
   /// a publisher takes are under way.
   bool Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max);
 
+  /// The stream has ended, and whoever is asked may leave: from now on, `patience` has to be
+  /// enough, and the connection is kept no longer than it is needed.
+  void ExpectEnd() { expects_end_ = true; }
+  bool expects_end() const { return expects_end_; }
+
  private:
   struct Question {
     std::uint64_t ticket = 0;
-    control::Read read;
+    control::Read read;       ///< of what has not come yet
     std::size_t refused = 0;  ///< endpoints that no longer have it
+    TimePoint since{};        ///< it is the oldest one, or something has come
   };
+  void Resend();
   void Connect();
   void Close();
   void Receive();
   void OnBlock();
   std::optional<SharedBytes> PayloadOf(const BlockHeader& header);
+  bool AskNext();
   void OnMessage(const control::Message& message);
   void Send(const control::Message& message);
   void Fail();
-  bool AskNext();
   void Tick();
 
   Context& context_;
@@ -76,12 +84,14 @@ class RangeReader {
   bool ipv6_ = false;  // alternates for names, which may be of either family
   bool welcome_ = false;
   bool failed_ = false;
-  bool next_ = false;  // endpoint: the question goes there
+  bool expects_end_ = false;
+  bool given_up_ = false;  // nobody was heard for long, nor since
   std::uint64_t last_request_ = 0;
   Decompressor decompressor_;
   std::deque<Question> questions_;  // not answered yet, oldest first
   std::vector<Message> frames_;
   TimePoint heard_{};  // or asked
+  TimePoint connected_{};
 };
 
 }  // namespace pipedup

@@ -89,6 +89,9 @@ void Receiver::Remake() {
     remake_ = 0;
     loop_.Remove(data_watch_);
     loop_.Remove(control_watch_);
+    // A hello that waits there for a publisher that has just come would arrive after that of
+    // the new one, and be taken for where this subscriber is now.
+    control_->SetLinger(std::chrono::milliseconds(0));
     const bool literal = IsIpv6Literal(options_.endpoint) || IsIpv4Literal(options_.endpoint);
     if (!literal) ipv6_ = !ipv6_;
     Connect();

@@ -227,15 +227,16 @@ ReceiverCounters StreamReader::receiver_counters() const {
   return sum;
 }
 
-Position StreamReader::known_tail() const {
-  Position tail = UINT64_MAX;
+std::optional<StreamReader::Origin> StreamReader::origin() const {
+  std::optional<Origin> origin;
   for (const auto& link : links_) {
     const ModeMachine& modes = link->modes();
-    const bool has_it =
-        !link->failed() && modes.welcomed() && modes.session() == progress().session;
-    if (has_it) tail = std::min(tail, modes.known_tail());
+    if (link->failed() || !modes.welcomed() || modes.session() != progress().session) continue;
+    if (!origin) origin = Origin{modes.known_tail(), modes.started_ns(), modes.reached()};
+    origin->tail = std::min(origin->tail, modes.known_tail());
+    origin->reached = std::max(origin->reached, modes.reached());
   }
-  return tail;
+  return origin;
 }
 
 const std::string& StreamReader::endpoint(std::size_t number) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -104,8 +105,14 @@ class StreamReader {
 
   std::size_t endpoints() const { return links_.size(); }
   const std::string& endpoint(std::size_t number) const;
-  /// What one of them keeps begins there, or behind it by now: the one that keeps most.
-  Position known_tail() const;
+  /// What is known of where the session comes from.
+  struct Origin {
+    Position tail = 0;            ///< of the endpoint that keeps most: or behind it by now
+    std::int64_t started_ns = 0;  ///< of the publisher
+    Position reached = 0;         ///< everything before it has been published
+  };
+  /// Nothing while no endpoint has let this subscriber into the session.
+  std::optional<Origin> origin() const;
   TimePoint last_heard(std::size_t number) const;
   /// It is still of use.
   bool is_asked(std::size_t number) const;

@@ -164,6 +164,7 @@ ordered_json ToJson(const Welcome& welcome) {
                                               {"window", welcome.window}});
   if (!welcome.past.empty()) object["past"] = ToJson(welcome.past);
   if (!welcome.path.empty()) object["path"] = welcome.path;
+  if (welcome.reached > welcome.head) object["reached"] = welcome.reached;
   return object;
 }
 
@@ -537,6 +538,8 @@ Message ParseWelcome(Members& members) {
   welcome.window = members.Unsigned("window", 0);
   ParsePast(members, welcome);
   ParsePath(members, welcome);
+  welcome.reached = members.Unsigned("reached", 0);
+  if (welcome.reached <= welcome.head) welcome.reached = 0;  // says nothing
   return welcome;
 }
 

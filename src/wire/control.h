@@ -115,6 +115,9 @@ struct Welcome {
   std::vector<Past> past = {};  ///< oldest first, at most kMaxPast
   /// Ids of the relays between the publisher and the one that says this, which is the last.
   std::vector<std::string> path = {};
+  /// Everything before it has been published, though a relay may not have it yet; no less than
+  /// `head` says.
+  Position reached = 0;
   std::uint32_t heartbeat_ms = 500;
   std::uint64_t window = 0;  ///< bytes unconfirmed before the producer waits; 0: never waits
   bool operator==(const Welcome&) const = default;

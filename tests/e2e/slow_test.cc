@@ -7,7 +7,6 @@
 #include <memory>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/sanitizer.h"
@@ -36,27 +35,6 @@ std::uint64_t BytesBelow(const std::string& directory) {
   for (const std::string& path : FilesBelow(directory)) sum += FileSize(path);
   return sum;
 }
-
-/// Feeds a publisher from a thread of its own, as a producer does that may have to wait.
-class Feeder {
- public:
-  Feeder(Publisher& publisher, const std::string& bytes)
-      : thread_([&publisher, &bytes, this] { wrote_ = publisher.WriteAndEnd(bytes); }) {}
-  ~Feeder() {
-    if (thread_.joinable()) thread_.join();
-  }
-  Feeder(const Feeder&) = delete;
-  Feeder& operator=(const Feeder&) = delete;
-
-  bool Done() {
-    thread_.join();
-    return wrote_;
-  }
-
- private:
-  bool wrote_ = false;
-  std::thread thread_;
-};
 
 TEST(SlowDrop, AStoppedSubscriberHoldsUpNeitherTheProducerNorTheOthers) {
   const TempDir directory;

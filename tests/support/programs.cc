@@ -48,6 +48,36 @@ Command SubscriberCommand(const std::string& endpoint, const Words& options, Std
   return command;
 }
 
+Command RelayCommand(const TempDir& directory, const std::string& from, const Words& options) {
+  Command command;
+  command.argv = {RelayBinary(), "-v", "--log-format", "json", "--from", from};
+  Append(&command.argv, options);
+  command.environment = {{"XDG_RUNTIME_DIR", directory.path()}};
+  return command;
+}
+
+/// `options`, with an endpoint that is a port of its own.
+Words Bound(Words options) {
+  if (!Has(options, "--bind")) {
+    Append(&options, {"--bind", "tcp://127.0.0.1:" + std::to_string(FreePortPair())});
+  }
+  return options;
+}
+
+std::string BoundIn(const Words& options) {
+  return *(std::find(options.begin(), options.end(), "--bind") + 1);
+}
+
+bool SaysLive(const Json& event) {
+  return event.at("message") == "mode: live" || event.at("message") == "mode: attached";
+}
+
+bool JoinedEver(Program& program, std::size_t count, Duration patience) {
+  std::size_t seen = 0;
+  const auto is_last = [&](const Json&) { return ++seen == count; };
+  return program.WaitForEvent("joined", is_last, patience).has_value();
+}
+
 std::string NewFile(const TempDir& directory) {
   static std::atomic<int> number{0};
   return directory / ("out" + std::to_string(++number));
@@ -75,6 +105,11 @@ const std::string& PublisherBinary() {
 
 const std::string& SubscriberBinary() {
   static const std::string path = PathOf(PIPEDUP_SUB, "pipedup-sub");
+  return path;
+}
+
+const std::string& RelayBinary() {
+  static const std::string path = PathOf(PIPEDUP_RELAY, "pipedup-relay");
   return path;
 }
 
@@ -120,16 +155,33 @@ Publisher::Publisher(const TempDir& directory, Setup setup)
 }
 
 bool Publisher::WaitForJoined(std::size_t count, Duration patience) {
-  std::size_t seen = 0;
-  return WaitForEvent(
-             "joined", [&](const Json&) { return ++seen == count; }, patience)
-      .has_value();
+  return JoinedEver(*this, count, patience);
 }
 
 bool Publisher::WriteAndEnd(std::string_view bytes, Duration patience) {
   const bool written = Write(bytes, patience);
   CloseInput();
   return written;
+}
+
+// ---- relay ----
+
+Relay::Relay(const TempDir& directory, const std::string& from, Words options)
+    : Relay(directory, from, Bound(std::move(options)), BoundTag()) {}
+
+Relay::Relay(const TempDir& directory, const std::string& from, Words options, BoundTag)
+    : Program(RelayCommand(directory, from, options)), endpoint_(BoundIn(options)) {}
+
+bool Relay::WaitUntilListening(Duration patience) {
+  return WaitForEvent("listening", {}, patience).has_value();
+}
+
+bool Relay::WaitUntilLive(Duration patience) {
+  return WaitUntilListening(patience) && WaitForEvent("mode", SaysLive, patience).has_value();
+}
+
+bool Relay::WaitForJoined(std::size_t count, Duration patience) {
+  return JoinedEver(*this, count, patience);
 }
 
 // ---- subscriber ----
@@ -141,10 +193,7 @@ Subscriber::Subscriber(const std::string& endpoint, Words options, Stdio output)
     : Program(SubscriberCommand(endpoint, options, output)), file_(output.path) {}
 
 bool Subscriber::WaitUntilLive(Duration patience) {
-  const auto live = [](const Json& event) {
-    return event.at("message") == "mode: live" || event.at("message") == "mode: attached";
-  };
-  return WaitForEvent("mode", live, patience).has_value();
+  return WaitForEvent("mode", SaysLive, patience).has_value();
 }
 
 bool Subscriber::WaitForBytes(std::size_t bytes, Duration patience) {

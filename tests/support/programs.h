@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/files.h"
@@ -25,6 +26,7 @@ inline constexpr const char* kAttached = "PIPEDUP_TEST_ATTACHED";
 void UseProgramsIn(const std::string& directory);
 const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
+const std::string& RelayBinary();
 const std::string& TeeBinary();
 const std::string& KeygenBinary();
 
@@ -70,6 +72,28 @@ class Publisher : public Program {
   std::string session_;
 };
 
+/// Keeps its journal in the test's directory. Binds a port of its own, at which another one can
+/// be started when it is gone, unless `options` have --bind.
+class Relay : public Program {
+ public:
+  Relay(const TempDir& directory, const std::string& from, Words options = {});
+
+  /// Where subscribers connect, there being anything to read or not.
+  const std::string& endpoint() const { return endpoint_; }
+  /// Returns when it has a stream to pass on; false if it never does.
+  [[nodiscard]] bool WaitUntilListening(Duration patience = kPatience);
+  /// The same, and it receives live blocks.
+  [[nodiscard]] bool WaitUntilLive(Duration patience = kPatience);
+  /// Waits until `count` subscribers have joined, ever.
+  [[nodiscard]] bool WaitForJoined(std::size_t count, Duration patience = kPatience);
+
+ private:
+  struct BoundTag {};
+  Relay(const TempDir& directory, const std::string& from, Words options, BoundTag bound);
+
+  std::string endpoint_;
+};
+
 /// Writes to a file in the test's directory unless told otherwise.
 class Subscriber : public Program {
  public:
@@ -96,6 +120,29 @@ class Subscriber : public Program {
 
 /// What a subscriber that has ended wrote, and what it said about it.
 Account AccountOf(const Program& subscriber, std::string delivered);
+
+/// Feeds a publisher from a thread of its own, as a producer does that may have to wait.
+class Feeder {
+ public:
+  /// Writes `bytes`, and ends the input.
+  Feeder(Publisher& publisher, const std::string& bytes)
+      : thread_([&publisher, &bytes, this] { wrote_ = publisher.WriteAndEnd(bytes); }) {}
+  ~Feeder() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Feeder(const Feeder&) = delete;
+  Feeder& operator=(const Feeder&) = delete;
+
+  /// Waits for it. Whether all of it was read.
+  bool Done() {
+    thread_.join();
+    return wrote_;
+  }
+
+ private:
+  bool wrote_ = false;
+  std::thread thread_;
+};
 
 /// What a program did that was run to its end.
 struct Outcome {

@@ -108,6 +108,18 @@ TEST_F(SlowPolicyTest, AMemberWithoutProgressIsLetGoAtTheLimit) {
   EXPECT_TRUE(Decide(1000).let_go.empty()) << "it is told once";
 }
 
+TEST_F(SlowPolicyTest, ARelayHasTheTimeToLetGoOfItsOwnSubscriberFirst) {
+  Join("relay", 0, control::Role::kRelay);
+  EXPECT_TRUE(Decide(1000).hold);
+  now_ += seconds(44);
+  EXPECT_TRUE(Decide(1000).let_go.empty());
+  now_ += seconds(1);
+  EXPECT_EQ(Decide(1000).let_go.size(), 1U);
+  const Member& relay = *members_.FindById("relay");
+  EXPECT_EQ(StallLimitOf(relay, std::chrono::milliseconds(100)),
+            std::chrono::milliseconds(2100));
+}
+
 TEST_F(SlowPolicyTest, SlowProgressIsProgress) {
   Join("a", 0);
   Position head = 1000;
