@@ -89,14 +89,14 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
       return OnOtherStream(welcome);
     };
     if (!HasPattern(options_)) return Streams(context_, loop_, made, AddStream(), on_stream);
-    return Streams(context_, loop_, made, AddStream(), on_stream, *options_.stream,
-                   [this](const Endpoint& endpoint) { OnNoList(endpoint); });
+    return Streams(
+        context_, loop_, made, AddStream(), on_stream, *options_.stream,
+        [this](const Endpoint& at, const std::string& why) { OnNotListed(at, why); });
   }
 
-  void OnNoList(const Endpoint& endpoint) {
-    if (std::exchange(said_no_list_, true)) return;
-    reporter_.Warn("no-list", "the publisher at " + endpoint.data() +
-                                  " cannot say which streams it has: name one with -s");
+  void OnNotListed(const Endpoint& endpoint, const std::string& why) {
+    if (!std::exchange(said_not_listed_, true))
+      reporter_.Warn("not-listed", "the publisher at " + endpoint.data() + ": " + why);
   }
 
   StreamEvents& AddStream() {
@@ -471,7 +471,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   std::uint64_t shown_ = 0;
   TimePoint started_{};
   bool said_waiting_ = false;  // for a stream
-  bool said_no_list_ = false;
+  bool said_not_listed_ = false;
   bool finishing_ = false;
   bool aborted_ = false;
   bool left_ = false;  // the publisher

@@ -69,6 +69,7 @@ void StreamList::Connect() {
 }
 
 void StreamList::Ask(std::string after) {
+  asked_after_ = after;
   const control::List list{std::move(after)};
   (void)socket_->Send(AsBytes(control::Encode(list)), Frame::kLast);
 }
@@ -101,7 +102,10 @@ void StreamList::Receive() {
     if (streams == nullptr) continue;
     last_heard_ = loop_.now();
     for (const control::ListedStream& one : streams->streams) on_stream_(one);
-    if (streams->more && !streams->streams.empty()) {
+    // One that gets nowhere is not asked for ever.
+    const bool further =
+        !streams->streams.empty() && streams->streams.back().stream > asked_after_;
+    if (streams->more && further) {
       Ask(streams->streams.back().stream);
     } else {
       complete_ = true;

@@ -51,6 +51,7 @@ class StreamList {
   std::optional<Socket> socket_;
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId tick_ = 0;
+  std::string asked_after_;
   std::vector<Message> frames_;
   TimePoint last_heard_;
   TimePoint connected_;

@@ -21,10 +21,11 @@ Streams::Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOp
 
 Streams::Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
                  StreamEvents& first, OnStream on_stream, std::string pattern,
-                 OnNoList on_no_list)
+                 OnNotListed on_not_listed)
     : loop_(loop),
       on_stream_(std::move(on_stream)),
       pattern_(std::move(pattern)),
+      on_not_listed_(std::move(on_not_listed)),
       dead_after_(options.front().modes.dead_after) {
   readers_.emplace_back(loop, first);
   readers_.front().SetElsewhere(
@@ -35,14 +36,24 @@ Streams::Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOp
         [this, &context, one](const control::ListedStream& stream) {
           OnListed(context, one, stream);
         },
-        [on_no_list, one] { on_no_list(one.endpoint); });
+        [this, one] {
+          on_not_listed_(one.endpoint, "it cannot say which streams it has: name one with -s");
+        });
   }
 }
 
 void Streams::OnListed(Context& context, const ReceiverOptions& options,
                        const control::ListedStream& stream) {
   if (!MatchesPattern(pattern_, stream.stream)) return;
-  if (!known_.emplace(options.endpoint.data(), stream.stream).second) return;
+  const auto key = std::pair(options.endpoint.data(), stream.stream);
+  if (known_.contains(key)) return;
+  if (known_.size() >= kMostListed) {
+    on_not_listed_(options.endpoint, "stream '" + stream.stream + "' is beyond the " +
+                                         std::to_string(kMostListed) +
+                                         " that one subscriber reads");
+    return;
+  }
+  known_.insert(key);
   ReceiverOptions made = options;
   made.hello.stream = stream.stream;
   const std::string both = options.hello.id + " " + stream.stream;

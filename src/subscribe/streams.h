@@ -23,8 +23,10 @@ class Streams {
   /// stands apart. Called from the loop; the events must outlive the Streams.
   using OnStream = std::function<StreamEvents*(const control::Welcome& welcome)>;
 
-  /// An endpoint cannot say which streams it has.
-  using OnNoList = std::function<void(const Endpoint& endpoint)>;
+  /// Streams of an endpoint are not read: why. It may be said again and again.
+  using OnNotListed = std::function<void(const Endpoint& endpoint, const std::string& why)>;
+  /// Of all endpoints together: each is a member, with connections of its own.
+  static constexpr std::size_t kMostListed = 1000;
 
   /// `options`: at least one. Everything must outlive it but `options`.
   Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
@@ -32,7 +34,8 @@ class Streams {
   /// Reads the streams of the endpoints whose names match `pattern`, also those that come
   /// later. The streams in `options` do not count.
   Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOptions>& options,
-          StreamEvents& first, OnStream on_stream, std::string pattern, OnNoList on_no_list);
+          StreamEvents& first, OnStream on_stream, std::string pattern,
+          OnNotListed on_not_listed);
 
   std::list<StreamReader>& readers() { return readers_; }
   /// An endpoint may have another stream still, and say so soon.
@@ -51,6 +54,7 @@ class Streams {
   const OnStream on_stream_;
   std::list<StreamReader> readers_;
   const std::string pattern_;
+  const OnNotListed on_not_listed_;
   const Duration dead_after_;
   std::set<std::pair<std::string, std::string>> known_;  // endpoints and their streams
   std::list<StreamList> lists_;

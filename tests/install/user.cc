@@ -8,7 +8,7 @@
 int main() {
   pipedup::Reporter reporter({.program = "user", .verbosity = -1});
   pipedup::SubscriberOptions options;
-  options.endpoint = "ipc:///nonexistent/pipedup-user";
+  options.endpoints = {"ipc:///nonexistent/pipedup-user"};
   options.give_up = std::chrono::milliseconds(200);
   const int status = pipedup::Subscribe(options, reporter);
   std::cout << "pipedup " << pipedup::kRelease << ": status " << status << '\n';
