@@ -34,7 +34,8 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
       served_{options_.stream, journal,
               broadcaster_,    members_,
               *this,           Window(options_),
-              WallNow(),       journal.attachable() ? journal.directory() : ""} {
+              WallNow(),       journal.attachable() ? journal.directory() : ""},
+      made_at_(loop_.now()) {
   served_.path = options_.path;
   served_.older = options_.older;
   served_.extra_counters = [this](auto* counters) { AddCounters(counters); };
@@ -64,6 +65,7 @@ void Publisher::Heartbeat() {
   if (ending_) server_.control().RepeatEnd(served_);
   SaveMembers();
   ApplyPolicy();
+  CheckFinished();
 }
 
 // A new subscriber knows that its subscription works when the first live message comes.
@@ -213,7 +215,7 @@ void Publisher::Leave() {
 }
 
 void Publisher::CheckFinished() {
-  if (!ending_ || finished_) return;
+  if (!ending_ || finished_ || loop_.now() - made_at_ < options_.stay) return;
   for (const auto& [id, member] : members_.all()) {
     if (!member.at_end && member.role != control::Role::kTop) return;
   }

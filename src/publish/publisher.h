@@ -24,6 +24,9 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
+  /// From when it was made on, and no longer than `linger` at the end: whoever read from
+  /// another publisher of the session at its endpoint before has come back by then.
+  Duration stay = {};
   OlderBlocks* older = nullptr;  ///< who has what is older than the journal; null: nobody
   std::vector<std::string> path =
       {};  ///< ids of the relays that it came through, this included
@@ -103,6 +106,7 @@ class Publisher final : private ControlServerEvents {
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
   std::string waits_for_id_;
+  const TimePoint made_at_;
   bool ending_ = false;
   bool finished_ = false;
   std::vector<std::string> unconfirmed_;
