@@ -13,6 +13,9 @@ namespace {
 constexpr auto kLookEvery =
     std::chrono::milliseconds(100);  // whether all have read what there is
 
+/// In which a subscriber notices that a relay has been killed, and finds the next one.
+constexpr auto kStay = std::chrono::seconds(5);
+
 PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
                                       std::vector<std::string> path, OlderBlocks& older,
                                       int zstd_level) {
@@ -23,6 +26,7 @@ PublisherOptions MakePublisherOptions(const PubOptions& options, std::string str
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;
   made.zstd_level = zstd_level;
+  made.stay = kStay;
   made.path = std::move(path);
   made.older = &older;
   return made;
@@ -163,6 +167,12 @@ void Outlet::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
 void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
   older_lost_ = older_lost_ || (done == nullptr && older_.expects_end());
   publisher_->OnOlderDone(ticket, done);
+}
+
+bool Outlet::MoreIsNeeded() const {
+  return std::ranges::any_of(publisher_->members().all(), [this](const auto& entry) {
+    return entry.second.role != control::Role::kTop && entry.second.position < journal_->tail();
+  });
 }
 
 // ---- subscribers ----

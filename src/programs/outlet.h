@@ -73,6 +73,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
                     SharedBytes payload) override;
   void OnRangeDone(std::uint64_t ticket, const control::Done* done) override;
+  bool MoreIsNeeded() const override;
   JournalOptions MakeJournalOptions(const control::Welcome& session);
   void CheckDrained();
   void Change();

@@ -35,7 +35,8 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
       broadcaster_(options_.stream, journal, packer_, server.live_account()),
       served_{options_.stream,  journal,   broadcaster_,
               packer_,          members_,  *this,
-              Window(options_), WallNow(), journal.attachable() ? journal.directory() : ""} {
+              Window(options_), WallNow(), journal.attachable() ? journal.directory() : ""},
+      made_at_(loop_.now()) {
   served_.path = options_.path;
   served_.older = options_.older;
   served_.extra_counters = [this](auto* counters) { AddCounters(counters); };
@@ -66,6 +67,7 @@ void Publisher::Heartbeat() {
   if (ending_) server_.control().RepeatEnd(served_);
   SaveMembers();
   ApplyPolicy();
+  CheckFinished();
 }
 
 // A new subscriber knows that its subscription works when the first live message comes. All
@@ -230,7 +232,7 @@ void Publisher::Leave() {
 }
 
 void Publisher::CheckFinished() {
-  if (!ending_ || finished_) return;
+  if (!ending_ || finished_ || loop_.now() - made_at_ < options_.stay) return;
   for (const auto& [id, member] : members_.all()) {
     if (!member.at_end && member.role != control::Role::kTop) return;
   }

@@ -25,7 +25,10 @@ struct PublisherOptions {
   /// Where members are kept for the next publisher of the same stream; empty: nowhere.
   std::string member_file;
   Duration linger = std::chrono::seconds(30);
-  int zstd_level = 0;            ///< of what is sent; 0: nothing is compressed
+  int zstd_level = 0;  ///< of what is sent; 0: nothing is compressed
+  /// From when it was made on, and no longer than `linger` at the end: whoever read from
+  /// another publisher of the session at its endpoint before has come back by then.
+  Duration stay = {};
   OlderBlocks* older = nullptr;  ///< who has what is older than the journal; null: nobody
   std::vector<std::string> path =
       {};  ///< ids of the relays that it came through, this included
@@ -114,6 +117,7 @@ class Publisher final : private ControlServerEvents {
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
   std::string waits_for_id_;
+  const TimePoint made_at_;
   bool ending_ = false;
   bool finished_ = false;
   std::vector<std::string> unconfirmed_;

@@ -13,6 +13,7 @@ namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
 constexpr auto kIdle = std::chrono::seconds(10);
 constexpr auto kIdleAtEnd = std::chrono::seconds(1);
+constexpr auto kPingEvery = std::chrono::seconds(2);     // else it is no member after 10 s
 constexpr auto kPause = std::chrono::milliseconds(500);  // between two connections
 constexpr int kMostRounds = 10;                          // of patience
 constexpr int kMessagesPerCall = 64;  // then the loop looks at the live stream
@@ -207,7 +208,12 @@ void RangeReader::Tick() {
   } else if (failed_ || (!questions_.empty() && now - heard_ > patience_)) {
     Fail();
   } else if (questions_.empty() && now - heard_ > (expects_end_ ? kIdleAtEnd : kIdle)) {
-    Close();
+    if (!events_.MoreIsNeeded()) return Close();
+    if (now - pinged_ < kPingEvery) return;
+    pinged_ = now;
+    control::Read ping;
+    ping.session = session_;
+    Send(ping);
   }
 }
 

@@ -27,6 +27,8 @@ class RangeReaderEvents {
                             SharedBytes payload) = 0;
   /// The end of an answer; null: there is none, or nothing more of it.
   virtual void OnRangeDone(std::uint64_t ticket, const control::Done* done) = 0;
+  /// Somebody stands where more has to be asked for: whoever was asked is to stay.
+  virtual bool MoreIsNeeded() const = 0;
 };
 
 /// Connects when it is asked, as a tap, and leaves when it was not asked for a while. Whoever
@@ -92,6 +94,7 @@ class RangeReader {
   std::vector<Message> frames_;
   TimePoint heard_{};  // or asked
   TimePoint connected_{};
+  TimePoint pinged_{};
 };
 
 }  // namespace pipedup

@@ -127,6 +127,7 @@ class Asker final : private RangeReaderEvents {
   void ExpectEnd() {
     loop_.Do([&] { reader_->ExpectEnd(); });
   }
+  void SetNeeded(bool needed) { needed_ = needed; }
   std::string bytes() {
     std::string text;
     loop_.Do([&] { text = bytes_; });
@@ -150,6 +151,9 @@ class Asker final : private RangeReaderEvents {
     ends_.push_back({ticket, done == nullptr ? std::nullopt : std::optional(*done)});
   }
 
+  bool MoreIsNeeded() const override { return needed_; }
+
+  std::atomic<bool> needed_ = false;
   Context context_;
   LoopThread loop_;
   std::unique_ptr<RangeReader> reader_;
@@ -271,6 +275,20 @@ TEST(RangeReaderTest, AtTheEndOfTheStreamOnePatienceIsEnough) {
   asker.ExpectEnd();
   asker.Ask(1, 0, 1000);
   EXPECT_FALSE(asker.WaitForEnds(1)[0].done);
+}
+
+TEST(RangeReaderTest, AtTheEndItStaysWhileMoreIsNeededAndThenLeaves) {
+  ParentByHand parent;
+  Asker asker({parent.endpoint()}, 20s);
+  asker.SetNeeded(true);
+  asker.ExpectEnd();
+  asker.Ask(1, 0, 1000);
+  const control::Read read = parent.Meet();
+  parent.Done(read, 0);
+  asker.WaitForEnds(1);
+  EXPECT_EQ(parent.Expect<control::Read>().max, 0U) << "it says that it is there";
+  asker.SetNeeded(false);
+  (void)parent.Expect<control::Bye>();
 }
 
 }  // namespace

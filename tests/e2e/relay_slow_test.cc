@@ -71,7 +71,7 @@ INSTANTIATE_TEST_SUITE_P(Hops, RelayWait, ::testing::Values(1, 2), [](const auto
 });
 
 TEST_F(RelaySlow, WithDropAStoppedSubscriberHoldsUpNobodyAndIsToldItsGap) {
-  Publish();
+  Publish({"--retain", "128MiB"});
   AddRelays(1, {"--retain", "1MiB"});
   produced_ = MakeRecords(3, 96 * kMiB);
   auto fast = Join();

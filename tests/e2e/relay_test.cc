@@ -53,7 +53,8 @@ TEST_P(RelayRow, BytesArriveUnchanged) {
       EXPECT_EQ("", CheckEquation({.produced = one.bytes, .delimiter = delimiter}, account));
       EXPECT_EQ(one.bytes.size(), account.delivered.size());
     }
-    ExpectEnds();
+    EXPECT_EQ(0, publisher_->Wait()) << logs();
+    for (auto& relay : relays_) EXPECT_TRUE(relay->said("end")) << relay->log();
   }
 }
 
@@ -74,6 +75,7 @@ TEST_P(RelayRow, PositionsSessionAndTheEndAreThoseOfThePublisher) {
   ASSERT_EQ(1u, end.size());
   EXPECT_EQ(7, end[0].at("status"));
   ExpectEnds(7, 0);
+  for (auto& relay : relays_) EXPECT_FALSE(relay->said("gap")) << relay->log();
 }
 
 TEST_P(RelayRow, WhatTheParentKeepsAndTheRelayDoesNotIsAskedOfIt) {

@@ -85,6 +85,24 @@ TEST_F(RelayVanish, ASubscriberThatIsAheadOfARelayWaitsForIt) {
   ExpectUnconfirmedEnds();
 }
 
+TEST_F(RelayVanish, OneThatIsStartedAgainRightBeforeTheEndWaitsForThoseWhoReadFromItBefore) {
+  Publish({"--linger", "1s"});
+  AddRelays(1);
+  auto subscriber = Join({"--from", "start"});
+  Produce(MakeLines('a', 1000));
+  ASSERT_TRUE(subscriber->WaitForBytes(produced_.size()));
+  DismissWitness();
+  subscriber->Signal(SIGSTOP);
+  Restart(0);
+  ASSERT_TRUE(relay().WaitUntilLive()) << relay().log();
+  publisher_->CloseInput();
+  ASSERT_TRUE(relay().WaitForEvent("end")) << logs();
+  subscriber->Signal(SIGCONT);
+  ExpectAll(*subscriber);
+  EXPECT_EQ(0, relay().Wait()) << relay().log();
+  EXPECT_EQ(3, publisher_->Wait()) << publisher_->log();
+}
+
 TEST_F(RelayVanish, ARelayThatIsKilledIsNoEnd) {
   Publish();
   AddRelays(1);

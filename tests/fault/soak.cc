@@ -8,6 +8,7 @@
 
 #include "fault/campaign.h"
 #include "fault/features.h"
+#include "fault/relays.h"
 
 namespace {
 
@@ -19,7 +20,8 @@ struct Options {
   double minutes = 0;
   std::size_t jobs = 2 * std::thread::hardware_concurrency();
   std::vector<Kind> kinds = {};
-  bool show = false;  ///< what a seed does, without running it
+  bool relays = false;  ///< a row of them, instead of kinds
+  bool show = false;    ///< what a seed does, without running it
 };
 
 [[noreturn]] void Usage(const std::string& why) {
@@ -31,6 +33,10 @@ Options Parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
+    if (option == "--relays") {
+      options.relays = true;
+      continue;
+    }
     if (option == "--show") {
       options.show = true;
       continue;
@@ -63,10 +69,29 @@ Options Parse(int argc, char** argv) {
   return options;
 }
 
+int SoakRelays(const Options& options) {
+  const auto end =
+      Clock::now() + std::chrono::duration_cast<Duration>(
+                         std::chrono::duration<double, std::ratio<60>>(options.minutes));
+  std::size_t runs = 0;
+  std::size_t failed = 0;
+  for (; runs < options.seeds && Clock::now() < end; ++runs) {
+    const std::uint64_t seed = options.first + runs;
+    const RelayRun run = RunRelays(seed);
+    if (run.violation.empty()) continue;
+    ++failed;
+    std::cerr << "seed " << seed << " of relays fails: " << run.violation << "\n"
+              << run.report << std::endl;
+  }
+  std::cout << "relays: " << runs << " seeds, " << failed << " failed" << std::endl;
+  return failed == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options options = Parse(argc, argv);
+  if (options.relays) return SoakRelays(options);
   const Features& features = GetFeatures();
   if (const std::string left_out = LeftOut(features); !left_out.empty()) {
     std::cout << left_out << std::endl;

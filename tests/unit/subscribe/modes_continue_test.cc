@@ -118,6 +118,23 @@ TEST_F(Continue, APublisherThatHasLostWhatItPublishedIsNotTakenForAheadOfUs) {
   EXPECT_TRUE(actions_.Called("continues 7 -> 7 at 320"));
 }
 
+TEST_F(Continue, ARelayThatHasNotGotThereYetIsWaitedFor) {
+  MakeLiveAt(160);
+  Live(160, 640);
+  machine_->OnConnect(now_);
+  control::Welcome behind = WelcomeTo(0, 320);
+  behind.started_ns = 1;  // the publisher was started again as well
+  behind.path = {"relay"};
+  behind.reached = 640;
+  machine_->OnWelcome(behind, now_);
+  EXPECT_EQ(machine_->position(), 640U);
+  EXPECT_EQ(machine_->reached(), 640U);
+  EXPECT_FALSE(actions_.Called("continues 7 -> 7 at 320"));
+  machine_->OnReplay(Data(320, 640), Payload(320, 640), now_);
+  machine_->OnReplay(Data(640, 800), Payload(640, 800), now_);
+  EXPECT_EQ(actions_.delivered, Text(160, 800));
+}
+
 TEST_F(Continue, DamageWhereTheStreamBeginsIsAGapForOneThatAskedForItsStart) {
   MakeCatchUp(640);
   control::Done done;

@@ -107,6 +107,19 @@ TEST(Control, AStatusSurvivesTheRoundTrip) {
   }
 }
 
+TEST(Control, AWelcomeOfARelaySurvivesTheRoundTrip) {
+  Welcome welcome;
+  welcome.stream = "demo";
+  welcome.session = kSession;
+  welcome.head = 10;
+  welcome.path = {"first", "second"};
+  welcome.reached = 11;
+  ExpectRoundTrip(welcome);
+  welcome.reached = 10;  // no more than the head says
+  const ParseResult parsed = Parse(AsBytes(Encode(welcome)));
+  EXPECT_EQ(std::get<Welcome>(std::get<Message>(parsed)).reached, 0U);
+}
+
 TEST(Control, AWelcomeSurvivesTheRoundTrip) {
   Welcome welcome;
   welcome.stream = "demo";
