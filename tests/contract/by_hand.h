@@ -69,6 +69,7 @@ struct Papers {
   std::string secret_key = {};
   std::string server_key = {};
   std::string route = {};  ///< ROUTER's name for the connection; empty: it chooses one
+  int queue = 0;           ///< messages that it takes in before it is read; 0: no bound
 };
 
 class RawSocket {
@@ -79,7 +80,7 @@ class RawSocket {
     socket_.set(zmq::sockopt::linger, 0);
     socket_.set(zmq::sockopt::rcvtimeo, kPatienceMs);
     socket_.set(zmq::sockopt::sndtimeo, kPatienceMs);
-    socket_.set(zmq::sockopt::rcvhwm, 0);
+    socket_.set(zmq::sockopt::rcvhwm, papers.queue);
     if (type == zmq::socket_type::sub) {
       socket_.set(zmq::sockopt::subscribe, zmq::buffer("demo\0", 5));
     }

@@ -173,7 +173,10 @@ TEST_P(Live, AMemberThatNeverReadsDoesNotStopAnother) {
   PublishAll(text);
   std::vector<std::unique_ptr<ControlByHand>> stuck;
   for (int i = 0; i < 5; ++i) {
-    stuck.push_back(std::make_unique<ControlByHand>(endpoint(), "e" + std::to_string(i)));
+    // What it took in would count as the publisher's memory here, which is bounded.
+    const Papers papers = {.queue = 1};
+    stuck.push_back(
+        std::make_unique<ControlByHand>(endpoint(), "e" + std::to_string(i), papers));
     stuck.back()->Send(stuck.back()->Hello());
     for (std::uint64_t read = 1; read <= 4; ++read) {
       stuck.back()->Send(ControlByHand::ReadAt(0, control::kMaxReadBytes, read));
