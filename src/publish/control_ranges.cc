@@ -45,7 +45,7 @@ void ControlServer::Serve() {
     return std::tie(turn.stream->name, turn.id) >=
            std::tie(next_turn_.first, next_turn_.second);
   });
-  std::ranges::rotate(turns, first);
+  std::rotate(turns.begin(), first, turns.end());
   std::size_t sent = 0;
   for (const Waiting& turn : turns) {
     if (sent >= kCallBytes) {
