@@ -73,7 +73,7 @@ bool PlainPeer::SendNext() {
   connection_.Send(conversation_.parts[next_++]);
   if (next_ == 1 && conversation_.shakes &&
       connection_.Await(kHandshakeBytes).size() < kHandshakeBytes) {
-    throw std::runtime_error("a sound handshake is not answered");
+    throw NotAnswered();
   }
   return true;
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,12 @@ class Connection {
 
  private:
   UniqueFd socket_;
+};
+
+/// A sound handshake was not answered.
+class NotAnswered : public std::runtime_error {
+ public:
+  NotAnswered() : std::runtime_error("a sound handshake is not answered") {}
 };
 
 /// Says one thing after the other.

@@ -105,7 +105,7 @@ void KeyedPeer::Greet() {
   Send(std::move(greeting));
   if (!sound) return GoOnBlindly();
   if (Expects() && connection_.Await(kZmtpGreetingBytes).size() < kZmtpGreetingBytes) {
-    throw std::runtime_error("a sound greeting is not answered");
+    throw NotAnswered();
   }
 }
 

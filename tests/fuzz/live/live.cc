@@ -91,6 +91,15 @@ std::unique_ptr<Peer> MakePeer(const Target& target, Dice& dice, Overheard& over
                                      overheard, conversation);
 }
 
+bool SendsMore(Target& target, Peer& peer) {
+  try {
+    return peer.SendNext();
+  } catch (const NotAnswered&) {
+    if (!target.WasRemade()) throw;
+    return false;
+  }
+}
+
 void RunRound(Target& target, Dice dice, std::uint64_t connections,
               std::vector<std::unique_ptr<Conversation>>* all) {
   ExpectAnAnswer(target);
@@ -103,7 +112,7 @@ void RunRound(Target& target, Dice dice, std::uint64_t connections,
       active.push_back(MakePeer(target, dice, overheard, *all->back()));
     }
     std::swap(active[dice.Below(active.size())], active.back());
-    if (!active.back()->SendNext()) {
+    if (!SendsMore(target, *active.back())) {
       if (active.back()->stays() && staying.size() < kMostStaying) {
         staying.push_back(std::move(active.back()));
       } else {

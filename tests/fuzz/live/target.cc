@@ -2,8 +2,10 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 #include <zmq.hpp>
 
 #include "base/keys.h"
@@ -177,6 +179,13 @@ void Target::Finish() {
   // 3: one of the others has not confirmed the end.
   const int status = publisher_.Wait();
   Require(status == 0 || status == 3, "the publisher ends with " + std::to_string(status));
+}
+
+bool Target::WasRemade() {
+  return test::Eventually([&] {
+    const std::size_t remade = publisher_.events("remade").size();
+    return std::exchange(remade_, std::max(remade_, remade)) < remade;
+  });
 }
 
 Surroundings Target::known() const {

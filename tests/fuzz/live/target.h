@@ -33,6 +33,10 @@ class Target {
   /// Ends the stream: both end as they should.
   void Finish();
 
+  /// The publisher has made a socket anew since this was asked last: whoever was about to come
+  /// in was cut off.
+  bool WasRemade();
+
   Surroundings known() const;
   std::uint16_t port() const { return port_; }
   std::uint64_t anonymous_bytes() const;
@@ -54,6 +58,7 @@ class Target {
   std::string produced_;
   std::size_t checked_ = 0;
   std::size_t descriptors_ = 0;
+  std::size_t remade_ = 0;
 };
 
 }  // namespace pipedup::fuzz
