@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "os/io.h"
 #include "os/process.h"
 #include "os/signals.h"
+#include "support/wait.h"
 
 namespace pipedup {
 namespace {
@@ -269,16 +271,15 @@ TEST_F(NotedWriterTest, NothingIsUnderWayWhileAPipeIsFull) {
   constexpr std::size_t kBytes = 3'000'000;
   writer.Push(Bytes(std::string(kBytes, 'x')), 7, 10, 10 + kBytes);
   (void)Read(100'000);
-  // The reader rests: soon there is a write that finds no room.
-  const auto found_it_full = [this] {
+  // The reader rests: soon there is no room, and then nothing is under way.
+  EXPECT_TRUE(test::Eventually([&] {
+    pollfd item{pipe_.second.get(), POLLOUT, 0};
     const std::vector<Notes::Noted> all = notes_.all();
-    return all.size() > 2 && all.back().note.to == all.back().note.position &&
-           all.back().note.position == all[all.size() - 2].note.position;
-  };
-  while (!found_it_full()) std::this_thread::yield();
-  const WriteNote note = notes_.all().back().note;
-  EXPECT_EQ(note.to, note.position);
-  EXPECT_EQ(note.position, 10 + writer.written());
+    if (all.empty()) return false;
+    const WriteNote note = all.back().note;
+    return ::poll(&item, 1, 0) == 0 && note.to == note.position &&
+           note.position == 10 + writer.written();
+  }));
   EXPECT_EQ(Read(kBytes - 100'000).size(), kBytes - 100'000);
   AwaitDrained(writer);
   for (const Notes::Noted& noted : notes_.all()) {
