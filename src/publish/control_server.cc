@@ -141,7 +141,7 @@ void ControlServer::Receive() {
                    [&](const control::Hello& hello) { OnHello(sender, hello); },
                    [&](const control::Read& read) { OnRead(route, read); },
                    [&](const control::Status& status) { OnStatus(route, status); },
-                   [&](const control::StatsRequest&) { OnStats(route); },
+                   [&](const control::StatsRequest& request) { OnStats(route, request); },
                    [&](const control::List& list) { OnList(route, list); },
                    [&](const control::Bye&) {
                      if (const Found leaves = Find(route); leaves.member != nullptr) {
@@ -334,12 +334,18 @@ void ControlServer::OnStatus(const std::string& route, const control::Status& st
   stream->events.OnStatus(*member);
 }
 
-/// A stranger is told of the first stream.
-void ControlServer::OnStats(const std::string& route) {
+/// A stranger that names none is told of the first stream.
+void ControlServer::OnStats(const std::string& route, const control::StatsRequest& request) {
   const Found found = Find(route);
   limits_.Charge(route, found.member != nullptr ? kCostlyRequest : 0);
+  ServedStream* const asked = request.stream ? FindStream(request.stream) : found.stream;
+  if (request.stream && asked == nullptr) {
+    Reply(route, control::Error{"unknown-stream",
+                                "there is no stream '" + *request.stream + "' here"});
+    return;
+  }
   if (streams_.empty()) return;
-  ServedStream& stream = found.stream != nullptr ? *found.stream : *streams_.front();
+  ServedStream& stream = asked != nullptr ? *asked : *streams_.front();
   const double cost = 1 + static_cast<double>(stream.members.size()) / kRowsPerToken;
   if (stats_made_.Take(cost, loop_.now()) || stream.stats.size() == 0) {
     stream.stats = StatsText(stream);
@@ -385,7 +391,7 @@ SharedBytes ControlServer::StatsText(const ServedStream& stream) const {
                     {"answers_dropped", counters_.answers_dropped},
                     {"members_vanished", counters_.vanished}};
   if (stream.extra_counters) stream.extra_counters(&stats.counters);
-  stats.subscribers = MakeRows(stream.members, stream.journal, row_secret_);
+  stats.subscribers = MakeRows(stream.members, stream.journal, stream.waits_for, row_secret_);
   stats.subscribers_total = stream.members.size();
   return Own(control::Encode(stats));
 }

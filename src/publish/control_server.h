@@ -71,6 +71,7 @@ struct ServedStream {
   std::vector<std::string> path = {};  ///< ids of relays, said there
   OlderBlocks* older = nullptr;        ///< who has what is older; null: nobody
   Position reached = 0;                ///< said in the welcome
+  std::string waits_for = {};          ///< id of the member that the producer waits for
   /// More counters for the answer to `stats`.
   std::function<void(std::map<std::string, std::uint64_t>*)> extra_counters = {};
   SharedBytes stats = {};  ///< the server's: the last answer to `stats` that was made
@@ -140,7 +141,7 @@ class ControlServer {
   void OnRead(const std::string& route, const control::Read& read);
   void OnStatus(const std::string& route, const control::Status& status);
   void OnList(const std::string& route, const control::List& list);
-  void OnStats(const std::string& route);
+  void OnStats(const std::string& route, const control::StatsRequest& request);
   SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();

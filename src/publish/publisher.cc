@@ -148,8 +148,8 @@ void Publisher::ApplyPolicy() {
     events_.OnLetGo(*member);
   }
   const std::string id = decision.waits_for == nullptr ? "" : decision.waits_for->id;
-  if (id != waits_for_id_) {
-    waits_for_id_ = id;
+  if (id != served_.waits_for) {
+    served_.waits_for = id;
     events_.OnHold(decision.waits_for);
   }
 }

@@ -116,7 +116,6 @@ class Publisher final : private ControlServerEvents {
   EventLoop::TimerId policy_due_ = 0;
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
-  std::string waits_for_id_;
   const TimePoint made_at_;
   bool ending_ = false;
   bool finished_ = false;

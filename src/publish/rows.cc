@@ -1,6 +1,7 @@
 #include "publish/rows.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/checksum.h"
@@ -15,11 +16,11 @@ constexpr std::size_t kMostRows = 8'000;  // more do not fit into an answer
 }  // namespace
 
 std::vector<control::SubscriberRow> MakeRows(const Members& members, const Journal& journal,
+                                             const std::string& waits_for,
                                              std::uint64_t secret) {
   std::vector<control::SubscriberRow> rows;
   const std::int64_t now_ns = WallNow();
   for (const auto& [id, member] : members.all()) {
-    if (rows.size() == kMostRows) break;
     control::SubscriberRow row;
     row.id = Hex(Checksum(AsBytes(Hex(secret) + id)));
     row.name = member.name;
@@ -38,8 +39,11 @@ std::vector<control::SubscriberRow> MakeRows(const Members& members, const Journ
           1e9;
     }
     row.lost = member.lost;
+    row.holds = id == waits_for;
     rows.push_back(std::move(row));
   }
+  std::ranges::stable_sort(rows, std::greater(), &control::SubscriberRow::lag_bytes);
+  if (rows.size() > kMostRows) rows.resize(kMostRows);
   return rows;
 }
 

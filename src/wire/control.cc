@@ -118,8 +118,10 @@ ordered_json ToJson(const Status& status) {
                                {"mode", ToText(status.mode)}});
 }
 
-ordered_json ToJson(const StatsRequest&) {
-  return ordered_json::object({{"op", "stats"}});
+ordered_json ToJson(const StatsRequest& request) {
+  auto object = ordered_json::object({{"op", "stats"}});
+  if (request.stream) object["stream"] = *request.stream;
+  return object;
 }
 
 ordered_json ToJson(const List& list) {
@@ -208,7 +210,8 @@ ordered_json ToJson(const SubscriberRow& row) {
        {"position", row.position},
        {"lag_bytes", row.lag_bytes},
        {"lag_seconds", std::isfinite(row.lag_seconds) ? row.lag_seconds : 0.0},
-       {"lost", row.lost}});
+       {"lost", row.lost},
+       {"holds", row.holds}});
 }
 
 /// All but the rows, of which as many follow as fit.
@@ -587,6 +590,7 @@ SubscriberRow ParseRow(Members& members) {
   row.lag_bytes = members.Unsigned("lag_bytes");
   row.lag_seconds = members.Seconds("lag_seconds");
   row.lost = members.Unsigned("lost");
+  row.holds = members.Flag("holds", false);
   return row;
 }
 
@@ -613,9 +617,13 @@ void ParseRows(Members& members, Stats& stats) {
   }
 }
 
-/// The answer carries counters; the request is `op` and nothing else.
+/// The answer carries counters, the request does not.
 Message ParseStats(Members& members) {
-  if (members.Find("counters") == nullptr) return StatsRequest{};
+  if (members.Find("counters") == nullptr) {
+    StatsRequest request;
+    if (members.Find("stream") != nullptr) request.stream = members.StreamName("stream");
+    return request;
+  }
   Stats stats;
   stats.stream = members.StreamName("stream");
   stats.session = members.Session("session");

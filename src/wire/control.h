@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher 
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
 inline constexpr std::size_t kMaxPast = 16;
-inline constexpr std::size_t kMaxPath = 256;    ///< relays in a row
+inline constexpr std::size_t kMaxPath = 256;  ///< relays in a row
 inline constexpr std::size_t kMaxCodecs = 16;
 inline constexpr std::size_t kMaxStreamsBytes = 8 * 1024;  ///< one answer to List
 
@@ -84,6 +84,7 @@ struct Status {
 };
 
 struct StatsRequest {
+  std::optional<std::string> stream = {};  ///< none: of a member its own, else the first one
   bool operator==(const StatsRequest&) const = default;
 };
 
@@ -155,7 +156,7 @@ struct LetGo {
 /// The request could not be served: unknown op, malformed, or from no member (`unknown-member`:
 /// say hello again).
 struct Error {
-  std::string code;  ///< bad-request, unknown-op, unknown-member, no-records, too-many-reads
+  std::string code;  ///< see PROTOCOL.md, "error"
   std::string reason;
   bool operator==(const Error&) const = default;
 };
@@ -184,6 +185,7 @@ struct SubscriberRow {
   std::uint64_t lag_bytes = 0;
   double lag_seconds = 0;
   std::uint64_t lost = 0;
+  bool holds = false;  ///< the producer waits for it
   bool operator==(const SubscriberRow&) const = default;
 };
 
@@ -193,7 +195,7 @@ struct Stats {
   Position tail = 0;
   Position head = 0;
   std::map<std::string, std::uint64_t> counters;
-  std::vector<SubscriberRow> subscribers;
+  std::vector<SubscriberRow> subscribers;  ///< those that lag most come first
   std::uint64_t subscribers_total = 0;  ///< may exceed the rows, which stop at kMaxAnswerBytes
   bool operator==(const Stats&) const = default;
 };

@@ -390,6 +390,37 @@ TEST_P(Control, StatsTellOfEverySubscriber) {
   EXPECT_EQ(stats.counters.at("blocks"), 1U);
 }
 
+TEST_P(Control, StatsAreOfTheStreamThatIsNamed) {
+  Start();
+  ControlByHand onlooker(endpoint());
+  onlooker.Send(control::StatsRequest{"demo"});
+  EXPECT_EQ(onlooker.Expect<control::Stats>().stream, "demo");
+  onlooker.Send(control::StatsRequest{"demo2"});
+  EXPECT_EQ(onlooker.Expect<control::Error>().code, "unknown-stream");
+}
+
+TEST_P(Control, StatsTellFirstOfThoseThatLagMost) {
+  Start();
+  publisher_->Publish("one\ntwo\n");
+  std::vector<std::unique_ptr<ControlByHand>> peers;
+  for (const Position position : {8U, 0U, 4U}) {
+    peers.push_back(
+        std::make_unique<ControlByHand>(endpoint(), "c" + std::to_string(position)));
+    (void)peers.back()->Join();
+    peers.back()->Send(control::Status{kSession, position, 0, control::Mode::kLive});
+  }
+  ControlByHand onlooker(endpoint(), "a0");
+  std::vector<Position> positions;
+  EXPECT_TRUE(test::Eventually([&] {
+    onlooker.Send(control::StatsRequest{});
+    positions.clear();
+    for (const auto& row : onlooker.Expect<control::Stats>().subscribers) {
+      positions.push_back(row.position);
+    }
+    return HasFailure() || positions == std::vector<Position>{0, 4, 8};
+  })) << ::testing::PrintToString(positions);
+}
+
 TEST_P(Control, AMemberThatIsLiveMakesThePublisherReady) {
   Start();
   ControlByHand peer(endpoint());

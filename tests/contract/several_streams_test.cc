@@ -1,8 +1,9 @@
 // Several streams on one pair of sockets.
-#include <algorithm>
+#include "several_streams.h"
 
-#include "by_hand.h"
-#include "running_publisher.h"
+#include <algorithm>
+#include <map>
+
 #include "subscribe/stream_list.h"
 
 namespace pipedup {
@@ -10,80 +11,7 @@ namespace {
 
 constexpr std::size_t kMany = 150;  // are more than an answer holds
 
-class NoEvents final : public PublisherEvents, public ServerEvents {
- public:
-  void OnJoined(const Member&) override {}
-  void OnLeft(const Member&, Leaving) override {}
-  void OnReady(std::size_t) override {}
-  void OnHold(const Member*) override {}
-  void OnLetGo(const Member&) override {}
-  void OnFinished(const std::vector<std::string>&) override {}
-  void OnNotAdmitted(const std::string&, const std::string&) override {}
-  void OnRemade(std::uint64_t) override {}
-};
-
-class SeveralStreams : public testing::Test {
- protected:
-  SeveralStreams() {
-    thread_.Do([this] {
-      ServerOptions options;
-      options.endpoints.emplace_back();
-      options.endpoints.back().host = "127.0.0.1";
-      options.endpoints.back().port = 0;
-      options.streams_may_come = true;
-      ServerEvents& events = events_;
-      server_.emplace(context_, thread_.loop(), std::move(options), events);
-      endpoint_ = server_->endpoints().front();
-    });
-  }
-  ~SeveralStreams() override {
-    thread_.Do([this] {
-      streams_.clear();
-      server_.reset();
-    });
-  }
-  /// Its text is what is published of it.
-  void Add(const std::string& name, SessionId session, const std::string& text) {
-    thread_.Do([&] {
-      JournalOptions options;
-      options.session = session;
-      options.wall_clock = WallNow;
-      options.warn = [](const std::string& warning) { ADD_FAILURE() << warning; };
-      Stream stream;
-      stream.journal = std::make_unique<Journal>(options);
-      PublisherOptions publish;
-      publish.stream = name;
-      PublisherEvents& events = events_;
-      stream.publisher =
-          std::make_unique<Publisher>(*server_, *stream.journal, std::move(publish), events);
-      stream.journal->Append(AsBytes(text));
-      stream.journal->PublishAll();
-      streams_.push_back(std::move(stream));
-    });
-  }
-  control::Welcome JoinStream(ControlByHand& peer, const std::string& name) {
-    control::Hello hello = peer.Hello();
-    hello.stream = name;
-    peer.Send(hello);
-    return peer.Expect<control::Welcome>();
-  }
-  static std::string Read(ControlByHand& peer, SessionId session) {
-    control::Read read = ControlByHand::ReadAt(0, 1000);
-    read.session = session;
-    return peer.Read(read).bytes;
-  }
-
-  struct Stream {
-    std::unique_ptr<Journal> journal;
-    std::unique_ptr<Publisher> publisher;
-  };
-  Context context_;
-  LoopThread thread_;
-  NoEvents events_;
-  std::optional<Server> server_;
-  std::vector<Stream> streams_;
-  Endpoint endpoint_;
-};
+class SeveralStreams : public SeveralStreamsTest {};
 
 TEST_F(SeveralStreams, EachHasItsOwnMembersAndBytes) {
   Add("b", 2, "bytes of b\n");
@@ -151,6 +79,21 @@ TEST_F(SeveralStreams, TheNewerSessionTakesThePlaceOfAnother) {
   const auto listed = comes.Expect<control::Streams>();
   ASSERT_EQ(listed.streams.size(), 1U);
   EXPECT_EQ(listed.streams[0].session, 2U);
+}
+
+TEST_F(SeveralStreams, EachHasItsOwnStatistics) {
+  Add("b", 2, "bytes of b\n");
+  Add("a", 1, "of a\n");
+  ControlByHand onlooker(endpoint_, "a1");
+  onlooker.Send(control::StatsRequest{"b"});
+  EXPECT_EQ(onlooker.Expect<control::Stats>().session, 2U);
+  onlooker.Send(control::StatsRequest{"a"});
+  const auto stats = onlooker.Expect<control::Stats>();
+  EXPECT_EQ(stats.session, 1U);
+  EXPECT_EQ(stats.head, 5U);
+  (void)JoinStream(onlooker, "b");
+  onlooker.Send(control::StatsRequest{});
+  EXPECT_EQ(onlooker.Expect<control::Stats>().stream, "b") << "a member's own";
 }
 
 TEST_F(SeveralStreams, AreListedInPages) {

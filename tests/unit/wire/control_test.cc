@@ -152,6 +152,7 @@ TEST(Control, ADoneSurvivesTheRoundTrip) {
 
 TEST(Control, TheShortMessagesSurviveTheRoundTrip) {
   ExpectRoundTrip(StatsRequest{});
+  ExpectRoundTrip(StatsRequest{"web.errors"});
   ExpectRoundTrip(Bye{});
   ExpectRoundTrip(List{});
   ExpectRoundTrip(List{"web.1"});
@@ -308,7 +309,7 @@ TEST(Control, WhiteSpaceAndOrderDoNotMatter) {
 
 TEST(Control, StatsAreAnAnswerIfTheyCarryCounters) {
   ExpectParses(R"({"op":"stats"})", StatsRequest{});
-  ExpectParses(R"({"op":"stats","stream":"demo"})", StatsRequest{});
+  ExpectParses(R"({"op":"stats","stream":"demo"})", StatsRequest{"demo"});
   const ParseResult result = ParseText(kStats);
   EXPECT_TRUE(std::holds_alternative<Stats>(std::get<Message>(result)));
   ExpectFails(R"({"op":"stats","counters":{}})", "stream: missing");

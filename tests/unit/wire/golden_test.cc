@@ -228,7 +228,7 @@ std::map<std::string, control::Message> GoldenMessages() {
   stats.counters = {{"blocks_published", 7}, {"bytes_published", 1014}};
   stats.subscribers_total = 1;
   stats.subscribers = {{"9f86d081884c7d65", "errors only", "worker-7", "192.0.2.17", "ops",
-                        4711, Role::kSub, Mode::kLive, 1000, 14, 0.25, 0}};
+                        4711, Role::kSub, Mode::kLive, 1000, 14, 0.25, 0, false}};
   constexpr std::uint64_t kLastRequest = 0xFFFFFFFFFFFFFFFF;
   return {
       {"hello", Hello{1,
@@ -251,6 +251,7 @@ std::map<std::string, control::Message> GoldenMessages() {
       {"done_wrong_session", Done{1, Done::Outcome::kWrongSession, 0xa5, 0, 0, 4096, true}},
       {"status", Status{kSession, 1014, 0, Mode::kCatchUp}},
       {"stats_request", StatsRequest{}},
+      {"stats_of_stream", StatsRequest{"web2"}},
       {"stats", stats},
       {"let_go", LetGo{"took nothing for 30 s"}},
       {"error", Error{"unknown-member", "say hello first"}},
