@@ -11,9 +11,11 @@ foreach(layer source publish subscribe consume)
   set(may_include_${layer} base os wire journal net ${layer})
 endforeach()
 set(may_include_cli base os wire cli)
-set(may_include_programs base os wire journal net source publish subscribe consume cli programs)
+set(may_include_top base wire top)
+set(may_include_programs
+  base os wire journal net source publish subscribe consume top cli programs)
 
-set(layers base os wire journal net source publish subscribe consume cli programs)
+set(layers base os wire journal net source publish subscribe consume top cli programs)
 set(posix "unistd|fcntl|poll|signal|spawn|sys/[a-z_]+|netinet/[a-z]+|arpa/[a-z]+|pthread|termios")
 set(errors "")
 

@@ -24,13 +24,6 @@ std::string CheckName(std::string_view text) {
   return pipedup::cli::Quote(text) + " is not a name: 1 to 256 bytes";
 }
 
-/// A name, or one with '*' and '?' in it.
-std::string CheckStream(std::string_view text) {
-  std::string name(text);
-  for (char& c : name) c = c == '*' || c == '?' ? '.' : c;
-  return pipedup::cli::CheckStreamName(name).empty() ? "" : pipedup::cli::CheckStreamName(text);
-}
-
 std::string CheckFile(std::string_view text) {
   return text.empty() ? "'' is not a file" : "";
 }
@@ -66,7 +59,7 @@ std::vector<Option> StreamOptions(Line* to) {
        .details =
            "'*' is any text, '?' a character. The streams of all endpoints that match are "
            "merged, also those that come while others are read.",
-       .target = cli::Text(&options.stream, CheckStream),
+       .target = cli::Text(&options.stream, cli::CheckStreamPattern),
        .shown_default = "the one there is"},
       {.name = "from",
        .value = "WHERE",
@@ -220,29 +213,14 @@ std::vector<Option> OutputOptions(Line* to) {
   };
 }
 
-std::string CheckKeys(const SubscriberOptions& options) {
-  namespace cli = pipedup::cli;
-  std::string server;
-  std::string secret;
-  std::string wrong =
-      cli::FindKey("--server-key", options.server_key, cli::kServerKeyVariable, &server);
-  if (wrong.empty()) {
-    wrong =
-        cli::FindKey("--curve-secret", options.curve_secret, cli::kSecretKeyVariable, &secret);
-  }
-  if (!wrong.empty() || server.empty() == secret.empty()) return wrong;
-  return secret.empty() ? server +
-                              ": the publisher asks who is there: --curve-secret FILE is "
-                              "needed as well (pipedup-keygen makes it)"
-                        : secret +
-                              ": --server-key FILE, the publisher's public key, is needed as "
-                              "well: without it anybody could be the publisher";
-}
-
 /// Fills in what depends on several options, and says what is wrong with them together.
 std::string Complete(Line* line) {
   const SubscriberOptions& options = line->options;
-  if (std::string wrong = CheckKeys(options); !wrong.empty()) return wrong;
+  if (std::string wrong =
+          pipedup::cli::CheckReaderKeys(options.server_key, options.curve_secret);
+      !wrong.empty()) {
+    return wrong;
+  }
   if (!options.consumer.empty() && !options.exec.empty()) {
     return "--exec: there is a consumer after -- already; give every one by --exec";
   }

@@ -103,6 +103,12 @@ std::string ParseEndpointText(std::string_view text, std::string* to);
 
 /// "" if `text` may be the name of a stream. See Store.
 std::string CheckStreamName(std::string_view text);
+/// The same, or one with '*' and '?' in it.
+std::string CheckStreamPattern(std::string_view text);
+
+/// Whoever reads from a publisher with keys needs two: the files of --server-key and
+/// --curve-secret (empty: not given), or their variables. Returns "" or what is wrong.
+std::string CheckReaderKeys(const std::string& server_key, const std::string& curve_secret);
 
 /// `text` escaped and in quotes, as every message shows what a user gave.
 std::string Quote(std::string_view text);
@@ -148,6 +154,7 @@ struct Program {
 struct [[nodiscard]] Parsed {
   std::optional<int> exit_status;  ///< not set: run
   ReporterOptions reporter = {};
+  bool color = false;  ///< of what goes to stdout; as ReporterOptions has it for stderr
 };
 
 /// Reads flags, variables and config file (in this order of precedence) into the targets of

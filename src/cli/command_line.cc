@@ -18,6 +18,7 @@ constexpr int kStderr = 2;
 Surroundings RealSurroundings() {
   return {.environment = Environment,
           .read_file = ReadTextFile,
+          .stdout_is_terminal = IsTerminal(kStdout),
           .stderr_is_terminal = IsTerminal(kStderr)};
 }
 
@@ -26,7 +27,7 @@ Surroundings RealSurroundings() {
 Parsed Parse(const Program& program, int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   const Decision decision = Decide(program, words, RealSurroundings());
-  Parsed parsed{decision.exit_status, decision.reporter};
+  Parsed parsed{decision.exit_status, decision.reporter, decision.color};
   if (!decision.wrong.empty()) Reporter(decision.reporter).Error("usage", decision.wrong);
   if (!decision.out.empty()) {
     const IoResult written = WriteAll(kStdout, AsBytes(decision.out));

@@ -49,7 +49,7 @@ std::vector<Option> CommonOptions(Common* to) {
        .details = "With json, each event is one object on one line.",
        .target = Choice<bool>(&to->json, {{"text", false}, {"json", true}})},
       {.name = "color",
-       .summary = "When to color the level of an event.",
+       .summary = "When to color what people read.",
        .details = "With auto: on a terminal, unless the variable NO_COLOR is set.",
        .target = Choice<Color>(
            &to->color,
@@ -66,16 +66,19 @@ std::vector<Option> CommonOptions(Common* to) {
   };
 }
 
+bool MayColor(const Common& common, const Surroundings& surroundings, bool is_terminal) {
+  if (common.color != Color::kAuto) return common.color == Color::kAlways;
+  return is_terminal && surroundings.environment("NO_COLOR").empty() &&
+         surroundings.environment("TERM") != "dumb";
+}
+
 ReporterOptions ReporterFor(const std::string& program, const Common& common,
                             const Surroundings& surroundings) {
   ReporterOptions options;
   options.program = program;
   options.json = common.json;
   options.verbosity = common.quiet ? -1 : common.verbose ? 1 : 0;
-  options.color = common.color == Color::kAlways ||
-                  (common.color == Color::kAuto && surroundings.stderr_is_terminal &&
-                   surroundings.environment("NO_COLOR").empty() &&
-                   surroundings.environment("TERM") != "dumb");
+  options.color = MayColor(common, surroundings, surroundings.stderr_is_terminal);
   return options;
 }
 
@@ -112,6 +115,7 @@ class Decider {
 
     Decision decision;
     decision.reporter = ReporterFor(program_.name, common_, surroundings_);
+    decision.color = MayColor(common_, surroundings_, surroundings_.stdout_is_terminal);
     if (!wrong.empty()) {
       decision.exit_status = kExitUsage;
       decision.wrong = std::move(wrong);

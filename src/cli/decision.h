@@ -16,6 +16,7 @@ struct Decision {
   std::string out;                 ///< for stdout
   std::string wrong;               ///< for stderr: one line, without the program's name
   ReporterOptions reporter;
+  bool color = false;  ///< of what goes to stdout
 };
 
 /// `words` is argv without the program.

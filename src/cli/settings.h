@@ -21,6 +21,7 @@ struct Surroundings {
   /// Nothing, with `*why`, if the file cannot be read.
   std::function<std::optional<std::string>(const std::string& path, std::string* why)>
       read_file;
+  bool stdout_is_terminal = false;
   bool stderr_is_terminal = false;
 };
 

@@ -77,4 +77,26 @@ std::string CheckStreamName(std::string_view text) {
   return Quote(text) + " is not a stream name: 1 to 128 letters, digits, '.', '_' or '-'";
 }
 
+std::string CheckStreamPattern(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) c = c == '*' || c == '?' ? '.' : c;
+  return IsValidStreamName(name) ? "" : CheckStreamName(text);
+}
+
+std::string CheckReaderKeys(const std::string& server_key, const std::string& curve_secret) {
+  std::string server;
+  std::string secret;
+  std::string wrong = FindKey("--server-key", server_key, kServerKeyVariable, &server);
+  if (wrong.empty()) {
+    wrong = FindKey("--curve-secret", curve_secret, kSecretKeyVariable, &secret);
+  }
+  if (!wrong.empty() || server.empty() == secret.empty()) return wrong;
+  return secret.empty() ? server +
+                              ": the publisher asks who is there: --curve-secret FILE is "
+                              "needed as well (pipedup-keygen makes it)"
+                        : secret +
+                              ": --server-key FILE, the publisher's public key, is needed as "
+                              "well: without it anybody could be the publisher";
+}
+
 }  // namespace pipedup::cli

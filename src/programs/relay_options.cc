@@ -25,13 +25,6 @@ std::string AddParent(std::string_view text, RelayOptions* to) {
   return "";
 }
 
-std::string CheckPattern(std::string_view text) {
-  std::string name(text);
-  std::ranges::replace_if(
-      name, [](char c) { return c == '*' || c == '?'; }, 'x');
-  return cli::CheckStreamName(name).empty() ? "" : cli::CheckStreamName(text);
-}
-
 std::vector<Option> SourceOptions(RelayOptions* to) {
   return {
       {.name = "from",
@@ -47,7 +40,7 @@ std::vector<Option> SourceOptions(RelayOptions* to) {
        .summary = "Name of the stream, or a pattern of names.",
        .details = "With * and ?: all streams that match are passed on under their names, also "
                   "those that come later.",
-       .target = cli::Text(&to->streams, CheckPattern),
+       .target = cli::Text(&to->streams, cli::CheckStreamPattern),
        .shown_default = "all there are"},
       {.name = "follow",
        .letter = 'F',

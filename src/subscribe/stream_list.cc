@@ -1,15 +1,13 @@
 #include "subscribe/stream_list.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
-
-#include "base/bytes.h"
 
 namespace pipedup {
 namespace {
 
 constexpr auto kAskEvery = std::chrono::seconds(1);
-constexpr int kMessagesPerCall = 64;
 
 }  // namespace
 
@@ -43,73 +41,46 @@ bool MatchesPattern(std::string_view pattern, std::string_view name) {
 
 StreamList::StreamList(Context& context, EventLoop& loop, Endpoint endpoint,
                        Duration dead_after, OnStream on_stream, OnUnknown on_unknown)
-    : context_(context),
-      loop_(loop),
-      endpoint_(std::move(endpoint)),
+    : loop_(loop),
       dead_after_(dead_after),
       on_stream_(std::move(on_stream)),
       on_unknown_(std::move(on_unknown)),
-      last_heard_(loop.now()),
-      ipv6_(endpoint_.host.find(':') != std::string::npos) {
-  Connect();
+      link_(context, loop, std::move(endpoint),
+            [this](const control::Message& answer) { OnAnswer(answer); }) {
+  Ask("");
   tick_ = loop_.Every(kAskEvery, [this] { Tick(); });
 }
 
 StreamList::~StreamList() {
   loop_.Cancel(tick_);
-  loop_.Remove(watch_);
-}
-
-void StreamList::Connect() {
-  socket_.emplace(Socket::Dealer(context_, ipv6_));
-  watch_ = loop_.OnMessage(*socket_, [this] { Receive(); });
-  socket_->Connect(endpoint_.control());
-  connected_ = loop_.now();
-  Ask("");
 }
 
 void StreamList::Ask(std::string after) {
   asked_after_ = after;
-  const control::List list{std::move(after)};
-  (void)socket_->Send(AsBytes(control::Encode(list)), Frame::kLast);
+  link_.Ask(control::List{std::move(after)});
 }
 
 void StreamList::Tick() {
-  const Duration silent = loop_.now() - std::max(last_heard_, connected_);
-  if (silent <= dead_after_) {
-    Ask("");
-    return;
+  if (loop_.now() - std::max(link_.last_heard(), link_.connected()) > dead_after_) {
+    link_.Remake();
   }
-  loop_.Remove(watch_);
-  // A name may be of either family.
-  const bool literal = endpoint_.host.find(':') != std::string::npos ||
-                       endpoint_.host.find_first_not_of("0123456789.") == std::string::npos;
-  if (!literal) ipv6_ = !ipv6_;
-  Connect();
+  Ask("");
 }
 
-void StreamList::Receive() {
-  for (int i = 0; i < kMessagesPerCall && socket_->Receive(&frames_, 1); ++i) {
-    if (frames_.empty()) continue;
-    const control::ParseResult parsed = control::Parse(frames_[0].bytes());
-    const auto* const message = std::get_if<control::Message>(&parsed);
-    if (message == nullptr) continue;
-    if (const auto* const error = std::get_if<control::Error>(message)) {
-      last_heard_ = loop_.now();
-      if (error->code == "unknown-op") on_unknown_();
-    }
-    const auto* const streams = std::get_if<control::Streams>(message);
-    if (streams == nullptr) continue;
-    last_heard_ = loop_.now();
-    for (const control::ListedStream& one : streams->streams) on_stream_(one);
-    // One that gets nowhere is not asked for ever.
-    const bool further =
-        !streams->streams.empty() && streams->streams.back().stream > asked_after_;
-    if (streams->more && further) {
-      Ask(streams->streams.back().stream);
-    } else {
-      complete_ = true;
-    }
+void StreamList::OnAnswer(const control::Message& answer) {
+  if (const auto* const error = std::get_if<control::Error>(&answer)) {
+    if (error->code == "unknown-op") on_unknown_();
+  }
+  const auto* const streams = std::get_if<control::Streams>(&answer);
+  if (streams == nullptr) return;
+  for (const control::ListedStream& one : streams->streams) on_stream_(one);
+  // One that gets nowhere is not asked for ever.
+  const bool further =
+      !streams->streams.empty() && streams->streams.back().stream > asked_after_;
+  if (streams->more && further) {
+    Ask(streams->streams.back().stream);
+  } else {
+    complete_ = true;
   }
 }
 

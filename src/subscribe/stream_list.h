@@ -2,13 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "base/endpoint.h"
 #include "net/loop.h"
 #include "net/socket.h"
+#include "subscribe/question_link.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -18,7 +18,7 @@ namespace pipedup {
 /// It has a `*` or a `?`, which no name of a stream has.
 [[nodiscard]] bool IsPattern(std::string_view text);
 
-/// One connection, over which it is no member. Everything must outlive it. One thread.
+/// Everything must outlive it. One thread.
 class StreamList {
  public:
   /// Called from the loop, for each stream in each answer.
@@ -30,32 +30,24 @@ class StreamList {
              OnStream on_stream, OnUnknown on_unknown);
   ~StreamList();
 
-  const Endpoint& endpoint() const { return endpoint_; }
+  const Endpoint& endpoint() const { return link_.endpoint(); }
   /// When it answered last; when it was made, if never.
-  TimePoint last_heard() const { return last_heard_; }
+  TimePoint last_heard() const { return link_.last_heard(); }
   /// Everything has been told, once.
   bool complete() const { return complete_; }
 
  private:
-  void Connect();
   void Ask(std::string after);
-  void Receive();
+  void OnAnswer(const control::Message& answer);
   void Tick();
 
-  Context& context_;
   EventLoop& loop_;
-  const Endpoint endpoint_;
   const Duration dead_after_;
   const OnStream on_stream_;
   const OnUnknown on_unknown_;
-  std::optional<Socket> socket_;
-  EventLoop::WatchId watch_ = 0;
+  QuestionLink link_;
   EventLoop::TimerId tick_ = 0;
   std::string asked_after_;
-  std::vector<Message> frames_;
-  TimePoint last_heard_;
-  TimePoint connected_;
-  bool ipv6_;
   bool complete_ = false;
 };
 

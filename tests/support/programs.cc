@@ -118,6 +118,11 @@ const std::string& TeeBinary() {
   return path;
 }
 
+const std::string& TopBinary() {
+  static const std::string path = PathOf(PIPEDUP_TOP, "pipedup-top");
+  return path;
+}
+
 const std::string& KeygenBinary() {
   static const std::string path = PathOf(PIPEDUP_KEYGEN, "pipedup-keygen");
   return path;

@@ -28,6 +28,7 @@ const std::string& PublisherBinary();
 const std::string& SubscriberBinary();
 const std::string& RelayBinary();
 const std::string& TeeBinary();
+const std::string& TopBinary();
 const std::string& KeygenBinary();
 
 /// A program that says in JSON, on stderr, what happens.

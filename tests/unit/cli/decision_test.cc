@@ -218,6 +218,8 @@ TEST(ReporterOptions, ColorDependsOnTheTerminalUnlessItIsSaid) {
   c.terminal = true;
   EXPECT_TRUE(c.Run({}).reporter.color);
   EXPECT_FALSE(c.Run({"--color=never"}).reporter.color);
+  EXPECT_FALSE(c.Run({}).color) << "stdout is none";
+  EXPECT_TRUE(c.Run({"--color=always"}).color);
   c.variables["NO_COLOR"] = "1";
   EXPECT_FALSE(c.Run({}).reporter.color);
   EXPECT_TRUE(c.Run({"--color=always"}).reporter.color);
