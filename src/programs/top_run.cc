@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "os/io.h"
@@ -13,6 +14,7 @@
 #include "subscribe/stream_list.h"
 #include "top/health.h"
 #include "top/json.h"
+#include "top/screen.h"
 
 namespace pipedup {
 namespace {
@@ -39,7 +41,7 @@ bool ReadsUtf8() {
 TopRun::TopRun(const TopOptions& options, bool color, Reporter& reporter)
     : options_(options),
       reporter_(reporter),
-      signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT}),
+      signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH}),
       context_(LoadSubscriberKeys(options.server_key, options.curve_secret)),
       out_(1, kWake) {
   table_.sort = options.sort;
@@ -60,12 +62,19 @@ TopRun::TopRun(const TopOptions& options, bool color, Reporter& reporter)
         [this, &one] { OnRound(one); });
     asked_.push_back(std::move(asked));
   }
-  settle_ = loop_.Every(kLookEvery, [this] { ShowWhenSettled(); });
+  if (!options.once && !options.json && !options.check && TopScreen::IsPossible()) {
+    screen_.emplace(loop_, [this](char key) { OnKey(key); });
+    loop_.Every(options.interval, [this] { Show(); });
+    Show();
+  } else {
+    settle_ = loop_.Every(kLookEvery, [this] { ShowWhenSettled(); });
+  }
 }
 
 int TopRun::Run() {
   loop_.Run();
-  out_.Abort();
+  out_.Abort();  // before the screen is left
+  screen_.reset();
   return status_;
 }
 
@@ -80,6 +89,7 @@ void TopRun::OnRound(Asked& asked) {
     asked.streams.push_back(std::move(view));
   }
   asked.rates.Fill(loop_.now(), &asked.streams);
+  if (screen_ && asked.reader->rounds() == 1) Show();  // whoever looks need not wait
 }
 
 top::EndpointView TopRun::ViewOf(const Asked& asked) const {
@@ -97,7 +107,7 @@ top::EndpointView TopRun::ViewOf(const Asked& asked) const {
   } else if (reader.rounds() > 0) {
     view.state = State::kAnswers;
   }
-  top::SortView(options_.sort, &view);
+  top::SortView(table_.sort, &view);
   return view;
 }
 
@@ -139,9 +149,21 @@ void TopRun::ShowWhenSettled() {
 
 void TopRun::Show() {
   if (options_.json) return Print(top::JsonText(View(), WallNow()));
+  if (screen_) return ShowScreen();
   std::string text;
   for (const std::string& line : top::TableLines(View(), table_)) text += line + "\n";
   Print(std::move(text));
+}
+
+void TopRun::ShowScreen() {
+  const TerminalSize size = screen_->size();
+  table_.columns = size.columns;
+  const std::string title = "pipedup-top  sorted by " + std::string(ToText(table_.sort)) +
+                            " (s: by another)  every " + FormatDuration(options_.interval) +
+                            "  q: quit";
+  std::vector<std::string> lines = {CutToColumns(title, size.columns, table_.utf8), ""};
+  for (std::string& line : top::TableLines(View(), table_)) lines.push_back(std::move(line));
+  Print(top::Frame(lines, size.rows));
 }
 
 /// The status of --once, after what is wrong was said.
@@ -196,8 +218,30 @@ void TopRun::OnWritten() {
 
 void TopRun::OnSignals() {
   for (auto signal = signals_.Next(); signal.number != 0; signal = signals_.Next()) {
-    Stop(kExitSignalBase + signal.number);
+    switch (signal.number) {
+      case SIGWINCH:
+        if (screen_) Show();
+        break;
+      case SIGTSTP:
+        if (screen_) screen_->Suspend();
+        (void)std::raise(SIGSTOP);
+        break;
+      case SIGCONT:
+        if (!screen_) break;
+        screen_->Suspend();  // somebody else may have had the terminal
+        screen_->Resume();
+        Show();
+        break;
+      default:
+        Stop(kExitSignalBase + signal.number);
+    }
   }
+}
+
+void TopRun::OnKey(char key) {
+  if (key == 'q' || key == 'Q') return Stop(kExitOk);
+  if (key == 's') table_.sort = top::Next(table_.sort);
+  Show();
 }
 
 void TopRun::Stop(int status) {

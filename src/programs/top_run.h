@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/top_options.h"
+#include "programs/top_screen.h"
 #include "subscribe/stats_reader.h"
 #include "top/rates.h"
 #include "top/table.h"
@@ -42,11 +44,13 @@ class TopRun {
   bool IsSettled(const Asked& asked) const;
   void ShowWhenSettled();
   void Show();
+  void ShowScreen();
   void Judge();
   int StatusOnce();
   void Print(std::string text);
   void OnWritten();
   void OnSignals();
+  void OnKey(char key);
   void Stop(int status);
   std::string NoAnswer() const;
 
@@ -59,6 +63,7 @@ class TopRun {
   Position printed_ = 0;
   top::TableOptions table_;
   std::vector<std::unique_ptr<Asked>> asked_;
+  std::optional<TopScreen> screen_;  // after out_, which must be done with it
   EventLoop::TimerId settle_ = 0;
   bool last_ = false;  // everything was printed that is to be
   int status_ = 0;

@@ -76,6 +76,25 @@ void SortView(Sort sort, EndpointView* endpoint) {
   });
 }
 
+std::string_view ToText(Sort sort) {
+  switch (sort) {
+    case Sort::kLag:
+      return "lag";
+    case Sort::kRate:
+      return "rate";
+    case Sort::kLost:
+      return "lost";
+    case Sort::kName:
+      break;
+  }
+  return "name";
+}
+
+Sort Next(Sort sort) {
+  return sort == Sort::kName ? Sort::kLag
+                             : static_cast<Sort>(static_cast<std::uint8_t>(sort) + 1);
+}
+
 std::string_view ToText(EndpointView::State state) {
   switch (state) {
     case EndpointView::State::kAsked:

@@ -56,5 +56,8 @@ bool ComesFirst(Sort sort, const control::SubscriberRow& a, const Rate& a_rate,
 bool ComesFirst(Sort sort, const StreamView& a, const StreamView& b);
 
 std::string_view ToText(EndpointView::State state);
+std::string_view ToText(Sort sort);
+/// The one after it, and after the last the first.
+Sort Next(Sort sort);
 
 }  // namespace pipedup::top

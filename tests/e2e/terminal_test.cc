@@ -2,73 +2,18 @@
 // signals.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <termios.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <chrono>
 #include <string>
-#include <system_error>
 
 #include "support/content.h"
 #include "support/programs.h"
+#include "support/terminal.h"
 
 namespace pipedup::test {
 namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
-
-/// A terminal as a shell has it, with this test at its other side.
-class Terminal {
- public:
-  Terminal() : screen_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
-    std::array<char, 64> name{};
-    if (!screen_ || ::grantpt(screen_.get()) != 0 || ::unlockpt(screen_.get()) != 0 ||
-        ::ptsname_r(screen_.get(), name.data(), name.size()) != 0) {
-      throw std::system_error(errno, std::generic_category(), "posix_openpt");
-    }
-    name_ = name.data();
-    terminal_ = UniqueFd(::open(name_.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
-  }
-  const std::string& name() const { return name_; }
-  int fd() const { return terminal_.get(); }
-  void Stop() const { ::tcflow(terminal_.get(), TCOOFF); }
-  void GoOn() const { ::tcflow(terminal_.get(), TCOON); }
-  /// Whether it shows `written` next, waiting for that. (A line ends with CR LF there.)
-  [[nodiscard]] bool Shows(std::string_view written) const {
-    std::string expected;
-    for (const char byte : written) {
-      if (byte == '\n') expected += '\r';
-      expected += byte;
-    }
-    return Read(expected.size()) == expected;
-  }
-
- private:
-  std::string Read(std::size_t bytes) const {
-    std::string text(bytes, '\0');
-    std::size_t used = 0;
-    while (used < bytes) {
-      pollfd item{screen_.get(), POLLIN, 0};
-      const auto patience =
-          std::chrono::duration_cast<std::chrono::milliseconds>(kPatience).count();
-      if (::poll(&item, 1, static_cast<int>(patience)) != 1) break;
-      const ssize_t n = ::read(screen_.get(), text.data() + used, bytes - used);
-      if (n <= 0) break;
-      used += static_cast<std::size_t>(n);
-    }
-    text.resize(used);
-    return text;
-  }
-
-  UniqueFd screen_;
-  UniqueFd terminal_;
-  std::string name_;
-};
 
 /// The terminal is stdout, or the file of -o; a command copies everything to the file "all".
 class TerminalTee : public Program {
