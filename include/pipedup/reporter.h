@@ -24,6 +24,13 @@ struct ReporterOptions {
   int verbosity = 0;    ///< -1 quiet (warnings and errors only), 0 normal, 1 verbose (debug)
 };
 
+/// How it is said how far a program is.
+enum class ProgressStyle : std::uint8_t {
+  kNone,    ///< not at all
+  kLine,    ///< on a line that is drawn in place
+  kEvents,  ///< as events
+};
+
 /// Writes one line per event, with a single write(2), so that lines of several processes do not
 /// mix.
 ///
@@ -42,14 +49,25 @@ class Reporter {
   void Warn(std::string_view event, std::string_view text, const Fields& fields = {});
   void Error(std::string_view event, std::string_view text, const Fields& fields = {});
 
-  /// Redraws a status line in place; only where stderr is a terminal and the format is text.
-  void Progress(std::string_view text);
+  /// A line where stderr is a terminal; events in JSON, and elsewhere if that is forced;
+  /// nothing if this is quiet.
+  ProgressStyle progress_style(bool force) const;
+  /// Draws a line over the last one. Events that follow come before it. `fd` is stderr, or
+  /// another description of the same terminal, which may be one that never blocks: neither this
+  /// nor the next one waits for whoever reads there, what does not fit is left out.
+  void ShowProgress(std::string_view line, int fd);
+  /// The event `progress`.
+  void ReportProgress(std::string_view text, const Fields& fields, int fd);
+  /// Leaves the line where it is. What follows comes below.
+  void EndProgress();
   bool json() const { return options_.json; }
 
  private:
+  std::string Line(LogLevel level, std::string_view event, std::string_view text,
+                   const Fields& fields) const;
   void Say(LogLevel level, std::string_view event, std::string_view text, const Fields& fields);
   ReporterOptions options_;
-  bool progress_shown_ = false;
+  std::string progress_ = {};  // as it is shown
 };
 
 }  // namespace pipedup

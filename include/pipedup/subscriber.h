@@ -60,10 +60,11 @@ struct SubscriberOptions {
   std::chrono::nanoseconds dead_after = std::chrono::seconds(3);  ///< 200 ms to 1 h
   std::optional<std::uint64_t> count;  ///< stop after this many records
   std::optional<std::chrono::nanoseconds> timeout;
-  bool prefix = false;      ///< label each record with its stream
-  bool timestamps = false;  ///< label each record with its publish time
-  bool progress = false;
-  bool stats = false;  ///< say totals at the end
+  bool prefix = false;          ///< label each record with its stream
+  bool timestamps = false;      ///< label each record with its publish time
+  bool progress = false;        ///< say how far it is, where stderr is a terminal or JSON
+  bool force_progress = false;  ///< the same, anywhere
+  bool stats = false;           ///< say totals at the end
   /// Descriptor that the stream is written to, or that becomes the stdout of its consumers;
   /// stays open.
   int output = 1;

@@ -46,12 +46,14 @@ int RunMain(const Parsed& parsed, const std::function<int(Reporter&)>& body) {
   Reporter reporter(parsed.reporter);
   try {
     const int status = body(reporter);
-    reporter.Progress("");
+    reporter.EndProgress();
     return status;
   } catch (const Error& error) {
+    reporter.EndProgress();
     reporter.Error("failed", error.what());
     return error.exit_status();
   } catch (const std::exception& error) {
+    reporter.EndProgress();
     reporter.Error("failed", error.what());
     return kExitFailure;
   }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/log_line.h"
 #include "os/io.h"
+#include "os/process.h"
 
 namespace pipedup {
 namespace {
@@ -47,31 +48,59 @@ void Reporter::Error(std::string_view event, std::string_view text, const Fields
   Say(LogLevel::kError, event, text, fields);
 }
 
+std::string Reporter::Line(LogLevel level, std::string_view event, std::string_view text,
+                           const Fields& fields) const {
+  return options_.json ? cli::JsonLine(options_, level, event, text, fields, WallNow())
+                       : cli::TextLine(options_, level, text);
+}
+
 void Reporter::Say(LogLevel level, std::string_view event, std::string_view text,
                    const Fields& fields) {
   try {
-    std::string line = options_.json
-                           ? cli::JsonLine(options_, level, event, text, fields, WallNow())
-                           : cli::TextLine(options_, level, text);
+    std::string line = Line(level, event, text, fields);
     const std::lock_guard lock(StderrMutex());
-    if (progress_shown_) line.insert(0, kClearLine);
-    progress_shown_ = false;
+    if (!progress_.empty()) line = std::string(kClearLine) + line + progress_;
     WriteToStderr(line);
   } catch (const std::exception&) {
     // Out of memory: the event is lost, the stream goes on.
   }
 }
 
-void Reporter::Progress(std::string_view text) {
-  if (options_.json || options_.verbosity < 0 || !IsTerminal(kStderr)) return;
+// ---- progress ----
+
+ProgressStyle Reporter::progress_style(bool force) const {
+  if (options_.verbosity < 0) return ProgressStyle::kNone;
+  if (options_.json) return ProgressStyle::kEvents;
+  if (IsTerminal(kStderr) && Environment("TERM") != "dumb") return ProgressStyle::kLine;
+  return force ? ProgressStyle::kEvents : ProgressStyle::kNone;
+}
+
+void Reporter::ShowProgress(std::string_view line, int fd) {
   try {
-    const std::lock_guard lock(StderrMutex());
-    if (text.empty() && !progress_shown_) return;
-    progress_shown_ = !text.empty();
-    WriteToStderr("\r" + std::string(text) + "\x1b[K");
+    const std::unique_lock lock(StderrMutex(), std::try_to_lock);
+    if (!lock) return;  // somebody waits for the terminal
+    progress_ = line;
+    (void)WriteReady(fd, AsBytes(std::string(kClearLine) + progress_));
   } catch (const std::exception&) {
     // As above.
   }
+}
+
+void Reporter::ReportProgress(std::string_view text, const Fields& fields, int fd) {
+  try {
+    const std::string line = Line(LogLevel::kInfo, "progress", text, fields);
+    const std::unique_lock lock(StderrMutex(), std::try_to_lock);
+    if (lock) (void)WriteReady(fd, AsBytes(line));
+  } catch (const std::exception&) {
+    // As above.
+  }
+}
+
+void Reporter::EndProgress() {
+  const std::lock_guard lock(StderrMutex());
+  if (progress_.empty()) return;
+  progress_.clear();
+  (void)WriteReady(kStderr, AsBytes("\n"));
 }
 
 }  // namespace pipedup

@@ -123,6 +123,7 @@ bool Lockstep::TakeByReading() {
   for (Output& output : outputs_) {
     if (output.open) output.rest = ByteSpan(buffer_).first(result.count);
   }
+  taken_ += result.count;
   return true;
 }
 
@@ -167,6 +168,7 @@ bool Lockstep::TakeFromPipe(int from) {
   if (!length) length = fed_;
   if (moved < *length && !ReadRest(from, moved, *length)) return false;
   if (from != input_) fed_ -= *length;
+  taken_ += *length;
   return true;
 }
 

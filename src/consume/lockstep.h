@@ -41,6 +41,9 @@ class Lockstep {
   /// dropped, and all outputs end.
   void Stop();
 
+  /// Bytes of the input that were given to the outputs, which may not have written them yet.
+  std::uint64_t taken() const { return taken_; }
+
  private:
   struct Output {
     int fd = -1;
@@ -82,6 +85,7 @@ class Lockstep {
   std::size_t fed_ = 0;                   // bytes in it
   std::vector<std::byte> buffer_;
   EventLoop::WatchId readable_ = 0;
+  std::uint64_t taken_ = 0;
   bool ended_ = false;
 };
 

@@ -97,6 +97,14 @@ void BufferedCopy::PumpAll() {
   PauseOrNot();
 }
 
+std::uint64_t BufferedCopy::worst_lag() const {
+  Position slowest = journal_.head();
+  for (const Reader& reader : readers_) {
+    if (reader.feed) slowest = std::min(slowest, reader.feed->position());
+  }
+  return journal_.head() - slowest;
+}
+
 // With --slow wait nothing that an output still needs is dropped, and the input waits while the
 // slowest one has all of the buffer before it.
 void BufferedCopy::PauseOrNot() {

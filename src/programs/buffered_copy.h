@@ -48,6 +48,10 @@ class BufferedCopy {
 
   /// Of all gaps together that are over; of all when the outputs have ended.
   std::uint64_t lost_bytes() const { return lost_bytes_; }
+  /// Bytes that were read.
+  std::uint64_t taken() const { return journal_.head(); }
+  /// How far the slowest output is behind that.
+  std::uint64_t worst_lag() const;
 
  private:
   /// A feed writes to a pipe of ours only. Other outputs get what such a pipe holds by a

@@ -232,8 +232,13 @@ std::vector<Option> StartOptions(PubOptions* to) {
        .shown_default = "0s, no limit"},
       {.name = "progress",
        .letter = 'p',
-       .summary = "Show rate, total and subscribers on stderr.",
+       .summary = "Show on stderr how much is published, how fast, and who lags.",
+       .details = "A line that is drawn in place, on a terminal only; with --log-format json "
+                  "an event each second.",
        .target = cli::Flag(&to->progress)},
+      {.name = "force-progress",
+       .summary = "The same, also where stderr is no terminal: a line each second.",
+       .target = cli::Flag(&to->force_progress)},
   };
 }
 

@@ -38,6 +38,7 @@ struct PubOptions {
   std::chrono::nanoseconds sync_interval = std::chrono::seconds(1);
   std::optional<std::uint32_t> journal_group;  ///< may read the journal's files
   bool progress = false;
+  bool force_progress = false;
   std::vector<std::string> producer;  ///< argv; empty: stdin
 };
 

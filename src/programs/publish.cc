@@ -1,5 +1,6 @@
 #include "programs/publish.h"
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -15,7 +16,6 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
 
@@ -120,7 +120,8 @@ void PublishRun::OpenInput() {
     reporter_.Info("terminal",
                    "reading from the terminal: what is typed is published, ^D ends it");
   }
-  started_ = loop_.now();
+  began_at_ = journal_.head();
+  records_before_ = journal_.records();
   source_.emplace(loop_, journal_, input, options_.max_delay,
                   [this](int error) { OnInputEnd(error); });
   if (options_.wait_subs > 0) {
@@ -139,12 +140,15 @@ void PublishRun::OpenInput() {
     }
   }
   ReadOrNot();
-  if (options_.progress) loop_.Every(kProgressEvery, [this] { ShowProgress(); });
+  if (options_.progress || options_.force_progress) {
+    progress_.emplace(reporter_, options_.force_progress, loop_.now());
+    loop_.Every(cli::Progress::kEvery, [this] { progress_->Show(loop_.now(), Numbers()); });
+  }
 }
 
 int PublishRun::Run() {
   loop_.Run();
-  if (options_.progress) reporter_.Progress("");
+  if (progress_) progress_->Finish(loop_.now(), Numbers());
   if (status_ == kExitFailure) return status_;
   if (producer_status_ != 0) return producer_status_;
   if (signal_ != 0 && !producer_) return kExitSignalBase + signal_;
@@ -319,18 +323,23 @@ void PublishRun::StopWhenDone() {
   if (finished_ && tee_done) loop_.Stop();
 }
 
-void PublishRun::ShowProgress() {
+// Of this run: a journal on disk may hold what others have published.
+cli::ProgressNumbers PublishRun::Numbers() const {
+  cli::ProgressNumbers numbers;
+  numbers.bytes = journal_.head() - began_at_;
+  if (options_.records != RecordFormat::kRaw) {
+    numbers.records = journal_.records() - records_before_;
+  }
+  numbers.subscribers = publisher_.members().size();
   std::uint64_t worst = 0;
+  std::uint64_t lost = 0;
   for (const auto& [id, member] : publisher_.members().all()) {
     worst = std::max(worst, journal_.head() - std::min(journal_.head(), member.position));
+    lost += std::min(member.lost, UINT64_MAX - lost);  // what peers claim must not wrap
   }
-  const std::uint64_t rate = (journal_.head() - shown_) * 2;
-  shown_ = journal_.head();
-  const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
-  reporter_.Progress(FormatSize(journal_.head()) + "  " + std::to_string(journal_.records()) +
-                     " records  " + FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  " +
-                     std::to_string(publisher_.members().size()) + " subscribers  worst lag " +
-                     FormatSize(worst));
+  numbers.lag = worst;
+  numbers.lost = lost;
+  return numbers;
 }
 
 }  // namespace pipedup

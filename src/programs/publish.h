@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/progress.h"
 #include "consume/writer.h"
 #include "journal/directory.h"
 #include "journal/journal.h"
@@ -53,7 +54,7 @@ class PublishRun final : private PublisherEvents {
   void EndWhenInputIsOver();
   void ReadOrNot();
   void StopWhenDone();
-  void ShowProgress();
+  cli::ProgressNumbers Numbers() const;
 
   const PubOptions& options_;
   Reporter& reporter_;
@@ -82,8 +83,9 @@ class PublishRun final : private PublisherEvents {
   int signal_ = 0;
   bool told_to_stop_ = false;  // the producer was, by a signal that was passed on
   int status_ = 0;             // of what went wrong here
-  Position shown_ = 0;         // --progress
-  TimePoint started_{};
+  std::optional<cli::Progress> progress_;
+  Position began_at_ = 0;  // head and records when this run began
+  std::uint64_t records_before_ = 0;
 };
 
 }  // namespace pipedup

@@ -13,6 +13,7 @@
 #include "base/records.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/progress.h"
 #include "consume/consumers.h"
 #include "consume/merger.h"
 #include "consume/output.h"
@@ -36,7 +37,6 @@ namespace pipedup {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
-constexpr auto kProgressEvery = std::chrono::milliseconds(500);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 /// One run of a subscriber.
@@ -56,13 +56,16 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     loop_.Every(kTickEvery, [this] { Tick(); });
     if (options.timeout)
       loop_.After(*options.timeout, [this] { Stop(kExitTimeout, "timeout"); });
-    if (options.progress) loop_.Every(kProgressEvery, [this] { ShowProgress(); });
+    if (options.progress || options.force_progress) {
+      progress_.emplace(reporter, options.force_progress, loop_.now());
+      loop_.Every(cli::Progress::kEvery, [this] { progress_->Show(loop_.now(), Numbers()); });
+    }
     if (options.count && *options.count == 0) Finish(kExitOk);
   }
 
   int Run() {
     if (!stopped_) loop_.Run();
-    if (options_.progress) reporter_.Progress("");
+    if (progress_) progress_->Finish(loop_.now(), Numbers());
     Leave();
     output_->Abort();
     SettleCursor();
@@ -445,19 +448,18 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
                     {"exit", std::int64_t{ExitStatus()}}});
   }
 
-  void ShowProgress() {
-    const std::uint64_t rate = (received_ - shown_) * 2;
-    shown_ = received_;
+  cli::ProgressNumbers Numbers() {
+    cli::ProgressNumbers numbers;
+    numbers.bytes = received_;
+    numbers.records = records_;
     std::uint64_t lag = 0;
     ForEach([&](SubStream& stream, StreamReader& reader) {
       const Position head = reader.progress().known_head;
       lag += head - std::min(head, WrittenPosition(stream, reader));
     });
-    const auto elapsed =
-        std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - started_);
-    reporter_.Progress(FormatSize(received_) + "  " + std::to_string(records_) + " records  " +
-                       FormatDuration(elapsed) + "  " + FormatSize(rate) + "/s  lag " +
-                       FormatSize(lag) + "  lost " + FormatSize(Counters().lost_bytes));
+    numbers.lag = lag;
+    numbers.lost = Counters().lost_bytes + output_->lost_bytes();
+    return numbers;
   }
 
   const SubscriberOptions& options_;
@@ -468,8 +470,8 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
   std::unique_ptr<SubCursor> cursor_;
   std::uint64_t received_ = 0;
   std::uint64_t records_ = 0;
-  std::uint64_t shown_ = 0;
   TimePoint started_{};
+  std::optional<cli::Progress> progress_;
   bool said_waiting_ = false;  // for a stream
   bool said_not_listed_ = false;
   bool finishing_ = false;

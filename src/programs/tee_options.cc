@@ -90,7 +90,17 @@ cli::Program Table(TeeOptions* to, std::vector<std::string>* behind_dashes,
                   if (wrong.empty()) to->buffer_bytes = bytes;
                   return wrong;
                 }),
-                .shown_default = "none; 64MiB with --slow drop"}},
+                .shown_default = "none; 64MiB with --slow drop"},
+               {.name = "progress",
+                .letter = 'p',
+                .summary = "Show on stderr how much was copied, how fast, and who lags.",
+                .details = "A line that is drawn in place, on a terminal only; with "
+                           "--log-format json an event each second.",
+                .target = cli::Flag(&to->progress),
+                .group = "Progress"},
+               {.name = "force-progress",
+                .summary = "The same, also where stderr is no terminal: a line each second.",
+                .target = cli::Flag(&to->force_progress)}},
           .exit_statuses = {{"0", "every output has all of it, or left early without an error"},
                             {"1", "failure; an output that could not be written"},
                             {"2", "wrong usage"},

@@ -14,6 +14,8 @@ struct TeeOptions {
   std::vector<std::string> commands;  ///< for `sh -c`; none is blank
   std::vector<std::string> files;     ///< of --output
   bool to_stdout = true;
+  bool progress = false;
+  bool force_progress = false;
   bool drop = false;                          ///< --slow drop
   std::optional<std::uint64_t> buffer_bytes;  ///< 1 MiB to 1 TiB; none: lockstep, as tee does
 };

@@ -24,6 +24,17 @@ TeeRun::TeeRun(const TeeOptions& options, Reporter& reporter)
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   StartCommands();
   StartCopy();
+  if (options.progress || options.force_progress) {
+    progress_.emplace(reporter, options.force_progress, loop_.now());
+    loop_.Every(cli::Progress::kEvery, [this] { progress_->Show(loop_.now(), Numbers()); });
+  }
+}
+
+cli::ProgressNumbers TeeRun::Numbers() const {
+  if (lockstep_) return {.bytes = lockstep_->taken()};  // all keep pace, and lose nothing
+  return {.bytes = buffered_->taken(),
+          .lag = buffered_->worst_lag(),
+          .lost = buffered_->lost_bytes()};
 }
 
 std::vector<TeeRun::Sink> TeeRun::OpenSinks(const TeeOptions& options) {
@@ -88,6 +99,7 @@ void TeeRun::StartCopy() {
 
 int TeeRun::Run() {
   loop_.Run();
+  if (progress_) progress_->Finish(loop_.now(), Numbers());
   if (signal_ != 0) return kExitSignalBase + signal_;
   if (input_failed_) return kExitFailure;
   for (const Sink& sink : sinks_) {

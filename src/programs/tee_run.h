@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/progress.h"
 #include "consume/lockstep.h"
 #include "net/loop.h"
 #include "os/child.h"
@@ -46,6 +47,7 @@ class TeeRun {
   void OnOutputEnd(std::size_t index, IoStatus why, int error);
   void OnInputFailed(int error);
   void StopWhenDone();
+  cli::ProgressNumbers Numbers() const;
 
   const TeeOptions& options_;
   Reporter& reporter_;
@@ -54,6 +56,7 @@ class TeeRun {
   EventLoop loop_;
   std::optional<Lockstep> lockstep_;
   std::optional<BufferedCopy> buffered_;
+  std::optional<cli::Progress> progress_;
   bool input_failed_ = false;
   int signal_ = 0;
 };

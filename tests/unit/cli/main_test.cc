@@ -128,12 +128,28 @@ TEST(Reporter, SaysAsMuchAsItWasAskedFor) {
   EXPECT_TRUE(say_all(1).starts_with("example: debug: debug\n"));
 }
 
-TEST(Reporter, ShowsNoProgressWhereStderrIsNoTerminal) {
+TEST(Reporter, ShowsProgressWhereStderrIsNoTerminalOnlyInJsonOrIfItIsForced) {
+  ReporterOptions options = Options();
+  CaptureStderr();  // into a file
+  EXPECT_EQ(Reporter(options).progress_style(false), ProgressStyle::kNone);
+  EXPECT_EQ(Reporter(options).progress_style(true), ProgressStyle::kEvents);
+  options.json = true;
+  EXPECT_EQ(Reporter(options).progress_style(false), ProgressStyle::kEvents);
+  options.verbosity = -1;
+  EXPECT_EQ(Reporter(options).progress_style(true), ProgressStyle::kNone) << "quiet";
+  EXPECT_EQ(GetCapturedStderr(), "");
+}
+
+TEST(Reporter, PutsEventsBeforeTheProgressThatIsShown) {
   Reporter reporter(Options());
   CaptureStderr();
-  reporter.Progress("50%");
+  reporter.ShowProgress("50%", 2);
   reporter.Info("i", "info");
-  EXPECT_EQ(GetCapturedStderr(), "example: info: info\n");
+  reporter.EndProgress();
+  reporter.EndProgress();
+  reporter.Info("i", "later");
+  EXPECT_EQ(GetCapturedStderr(),
+            "\r\x1b[K50%\r\x1b[Kexample: info: info\n50%\nexample: info: later\n");
 }
 
 }  // namespace
