@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/display.h"
 #include "base/endpoint.h"
 #include "base/keys.h"
 #include "base/records.h"
@@ -74,6 +75,22 @@ void CheckText(std::string_view text) {
   Require(near.empty() || near == candidate);
 }
 
+void CheckDisplay(std::string_view text) {
+  for (const bool utf8 : {false, true}) {
+    const std::string shown = Displayable(text, utf8);
+    for (const char c : shown) {
+      const auto byte = static_cast<unsigned char>(c);
+      Require(byte >= 0x20 && byte != 0x7f && (utf8 || byte < 0x80));
+    }
+    // Nothing but UTF-8 is left, so that this sees no more to escape than the backslashes.
+    const auto slashes = static_cast<std::size_t>(std::count(shown.begin(), shown.end(), '\\'));
+    Require(Displayable(shown, utf8).size() == shown.size() + slashes);
+    for (const std::size_t columns : {0, 1, 2, 7, 40}) {
+      Require(DisplayColumns(CutToColumns(shown, columns, utf8)) <= columns);
+    }
+  }
+}
+
 void CheckRecords(std::string_view text) {
   for (const RecordFormat format :
        {RecordFormat::kLines, RecordFormat::kNul, RecordFormat::kRaw}) {
@@ -112,6 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = AsText(std::as_bytes(std::span(data, size)));
   CheckUnits(text);
   CheckText(text);
+  CheckDisplay(text);
   CheckRecords(text);
   CheckKeys(text);
   if (size < 1000) CheckEndpoint(text);
