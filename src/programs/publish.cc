@@ -11,7 +11,6 @@
 #include "os/io.h"
 #include "os/process.h"
 #include "programs/key_files.h"
-#include "publish/pace.h"
 
 namespace pipedup {
 namespace {
@@ -59,7 +58,6 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       ReadOrNot();
     });
   }
-  journal_.OnBlock([this](const Block& block) { Rest(block); });
   SayStart();
   if (options_.tee) OpenTee();
   OpenInput();
@@ -160,21 +158,11 @@ int PublishRun::Run() {
 // Every reason not to read is a flag; the producer waits while one of them is set.
 void PublishRun::ReadOrNot() {
   if (!source_) return;
-  if (waiting_for_subs_ || hold_.held() || tee_full_ || rest_ != 0 || journal_.congested()) {
+  if (waiting_for_subs_ || hold_.held() || tee_full_ || journal_.congested()) {
     source_->Pause();
   } else {
     source_->Resume();
   }
-}
-
-void PublishRun::Rest(const Block& block) {
-  const Duration rest = RestAfter(block.header.length, publisher_.members().size());
-  if (rest == Duration(0) || rest_ != 0) return;
-  rest_ = loop_.After(rest, [this] {
-    rest_ = 0;
-    ReadOrNot();
-  });
-  ReadOrNot();
 }
 
 void PublishRun::OnInputEnd(int error) {

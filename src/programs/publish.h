@@ -46,7 +46,6 @@ class PublishRun final : private PublisherEvents {
   void SayStart();
   void OpenInput();
   void OpenTee();
-  void Rest(const Block& block);
   void OnSignals();
   void OnChild();
   void OnInputEnd(int error);
@@ -74,7 +73,6 @@ class PublishRun final : private PublisherEvents {
 
   bool waiting_for_subs_ = false;
   bool tee_full_ = false;
-  EventLoop::TimerId rest_ = 0;
   bool tee_closed_said_ = false;
   bool input_ended_ = false;
   bool producer_ended_ = false;

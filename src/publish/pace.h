@@ -8,9 +8,9 @@
 
 namespace pipedup {
 
-/// Time for which nothing more need be read from the producer after a block of `bytes` was sent
-/// to `members`; none for few members or large blocks. What is written meanwhile becomes one
-/// block. A line that comes alone never waits: only what follows a block closely does.
+/// Time for which nothing more is sent after a block of `bytes` was sent to `members`; none for
+/// few members or large blocks. What is published meanwhile is sent as one block. A line that
+/// comes alone never waits: only what follows a block closely does.
 ///
 /// To send a small block to a member costs 5 to 20 us, whatever it holds, so that some hundreds
 /// of members take a whole core for a few lines at a time (docs/operations.md).

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "os/file.h"
 #include "publish/member_file.h"
+#include "publish/pace.h"
 
 namespace pipedup {
 namespace {
@@ -36,6 +37,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
       served_{options_.stream,  journal,   broadcaster_,
               packer_,          members_,  *this,
               Window(options_), WallNow(), journal.attachable() ? journal.directory() : ""},
+      sent_(journal.head()),
       made_at_(loop_.now()) {
   served_.path = options_.path;
   served_.older = options_.older;
@@ -47,6 +49,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
 }
 
 Publisher::~Publisher() {
+  loop_.Cancel(rest_);
   loop_.Cancel(heartbeat_);
   loop_.Cancel(welcome_heads_);
   loop_.Cancel(policy_due_);
@@ -55,13 +58,42 @@ Publisher::~Publisher() {
 }
 
 void Publisher::OnBlock(const Block& block) {
-  broadcaster_.SendBlock(server_.data(), block);
+  if (rest_ == 0) Send(block);
   ApplyPolicy();
+}
+
+void Publisher::Send(const Block& block) {
+  broadcaster_.SendBlock(server_.data(), block);
   server_.GuardMemory();
+  sent_ = block.header.end();
+  const Duration rest = RestAfter(block.header.length, members_.size());
+  if (rest == Duration(0) || rest_ != 0) return;
+  rest_ = loop_.After(rest, [this] {
+    rest_ = 0;
+    SendDue();
+  });
+}
+
+// What has been published during the rest, joined as far as a block may be long.
+void Publisher::SendDue() {
+  while (sent_ < journal_.head()) {
+    if (const auto block = journal_.Read(sent_, kMaxBlockBytes)) {
+      Send(*block);
+    } else {
+      sent_ =
+          std::max(sent_ + 1, journal_.NextSound(sent_));  // whoever misses that asks for it
+    }
+  }
+}
+
+// It says that everything before it has been sent.
+void Publisher::SendHead() {
+  SendDue();
+  broadcaster_.SendHead(server_.data());
 }
 
 void Publisher::Heartbeat() {
-  broadcaster_.SendHead(server_.data());
+  SendHead();
   server_.control().DropSilent(served_, options_.wait ? options_.stall_limit : Duration(0));
   journal_.DropExpired();
   if (ending_) server_.control().RepeatEnd(served_);
@@ -74,7 +106,7 @@ void Publisher::Heartbeat() {
 // that are there already get it as well.
 void Publisher::WelcomeHeads() {
   welcome_heads_ = 0;
-  broadcaster_.SendHead(server_.data());
+  SendHead();
   const bool joining = std::any_of(members_.all().begin(), members_.all().end(),
                                    [](const auto& m) { return !m.second.Receives(); });
   if (joining && loop_.now() <= welcome_until_) ScheduleWelcomeHeads();
@@ -168,6 +200,7 @@ void Publisher::OnOlderDone(std::uint64_t ticket, const control::Done* done) {
 
 void Publisher::End(std::uint32_t exit_status) {
   ending_ = true;
+  SendDue();
   broadcaster_.End(exit_status);
   broadcaster_.SendHead(server_.data());
   for (auto& [id, member] : members_.all()) {
@@ -225,6 +258,7 @@ void Publisher::SaveMembers() {
 }
 
 void Publisher::Leave() {
+  SendDue();
   SaveMembers();
   finished_ = true;
   loop_.Cancel(linger_);
@@ -273,11 +307,6 @@ void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) cons
   (*counters)["holds"] = policy_.counters().holds;
   (*counters)["let_go"] = policy_.counters().let_go;
   (*counters)["taken_back"] = policy_.counters().taken_back;
-  (*counters)["live_bytes"] = packer_.counters().live_bytes;
-  (*counters)["live_wire_bytes"] = packer_.counters().live_wire_bytes;
-  (*counters)["replayed_wire_bytes"] = packer_.counters().answer_wire_bytes;
-  (*counters)["compressed_bytes_held"] =
-      packer_.live_bytes_held() + packer_.answer_bytes_held();
   server_.AddCounters(counters);
 }
 

@@ -90,6 +90,9 @@ class Publisher final : private ControlServerEvents {
   void OnStatus(Member& member) override;
 
   void OnBlock(const Block& block);
+  void Send(const Block& block);
+  void SendDue();
+  void SendHead();
   void Heartbeat();
   void WelcomeHeads();
   void ScheduleWelcomeHeads();
@@ -111,6 +114,8 @@ class Publisher final : private ControlServerEvents {
   Packer packer_;
   Broadcaster broadcaster_;
   ServedStream served_;
+  Position sent_;                // every block before it has been sent
+  EventLoop::TimerId rest_ = 0;  // while blocks wait for others behind them
   EventLoop::TimerId heartbeat_ = 0;
   EventLoop::TimerId welcome_heads_ = 0;
   EventLoop::TimerId policy_due_ = 0;

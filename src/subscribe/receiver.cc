@@ -24,22 +24,6 @@ constexpr int kLocalPerCall = 8;  // pieces of at most 1 MiB, then likewise
 // in the journal, and is retained there or not.
 constexpr std::uint64_t kLocalAhead = 4 * 1024 * 1024;
 
-bool IsIpv6Literal(const Endpoint& endpoint) {
-  return endpoint.host.find(':') != std::string::npos;
-}
-
-/// Before a link is made anew: subscribers that fell silent together do not come back together.
-Duration RandomPause(Duration dead_after) {
-  constexpr Duration kLongest = std::chrono::seconds(1);
-  const auto most = std::min(dead_after / 4, kLongest).count();
-  return Duration(
-      static_cast<Duration::rep>(RandomId() % static_cast<std::uint64_t>(most + 1)));
-}
-
-bool IsIpv4Literal(const Endpoint& endpoint) {
-  return endpoint.host.find_first_not_of("0123456789.") == std::string::npos;
-}
-
 }  // namespace
 
 Receiver::Receiver(Context& context, EventLoop& loop, ReceiverOptions options,
@@ -48,8 +32,9 @@ Receiver::Receiver(Context& context, EventLoop& loop, ReceiverOptions options,
       loop_(loop),
       options_(std::move(options)),
       events_(events),
-      machine_(options_.modes, *this) {
-  ipv6_ = IsIpv6Literal(options_.endpoint);
+      machine_(options_.modes, *this),
+      remake_pause_(options_.modes.dead_after) {
+  ipv6_ = options_.endpoint.IsIpv6();
   Connect();
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
 }
@@ -65,7 +50,8 @@ void Receiver::Connect() {
   data_watch_ = loop_.OnMessage(*data_, [this] { ReceiveData(); });
   control_watch_ = loop_.OnMessage(*control_, [this] { ReceiveControl(); });
   control_->Connect(options_.endpoint.control());
-  machine_.OnConnect(loop_.now());
+  connected_at_ = loop_.now();
+  machine_.OnConnect(connected_at_);
 }
 
 void Receiver::Close() {
@@ -85,15 +71,15 @@ void Receiver::Remake() {
   if (!data_) return;
   // In a callback of these very sockets nothing may be destroyed under it, so it waits its
   // turn.
-  remake_ = loop_.After(RandomPause(options_.modes.dead_after), [this] {
+  deaf_ = machine_.last_heard() <= connected_at_;
+  remake_ = loop_.After(remake_pause_.Next(!deaf_, RandomId()), [this] {
     remake_ = 0;
     loop_.Remove(data_watch_);
     loop_.Remove(control_watch_);
     // A hello that waits there for a publisher that has just come would arrive after that of
     // the new one, and be taken for where this subscriber is now.
     control_->SetLinger(std::chrono::milliseconds(0));
-    const bool literal = IsIpv6Literal(options_.endpoint) || IsIpv4Literal(options_.endpoint);
-    if (!literal) ipv6_ = !ipv6_;
+    if (options_.endpoint.IsName()) ipv6_ = !ipv6_;
     Connect();
   });
 }
@@ -261,6 +247,9 @@ void Receiver::SayGoodbye(Position written, bool ended, bool answers) {
 void Receiver::Tick() {
   const Duration since = loop_.now() - said_at_;
   if ((written_ != said_ && since >= kStatusMoving) || since >= kStatusIdle) SendStatus();
+  if (remake_ != 0 && deaf_ && machine_.last_heard() > connected_at_) {
+    loop_.Cancel(std::exchange(remake_, 0));  // it is there after all
+  }
   if (remake_ == 0) machine_.OnTick(loop_.now());
 }
 

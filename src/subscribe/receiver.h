@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "subscribe/modes.h"
+#include "subscribe/remake_pause.h"
 #include "wire/compression.h"
 #include "wire/control.h"
 
@@ -122,6 +123,9 @@ class Receiver final : private ModeActions {
   const ReceiverOptions options_;
   ReceiverEvents& events_;
   ModeMachine machine_;
+  RemakePause remake_pause_;
+  TimePoint connected_at_{};
+  bool deaf_ = false;  // nothing has come since then, when the remake was asked for
   Decompressor decompressor_;
   std::optional<Socket> data_;
   std::optional<Socket> control_;

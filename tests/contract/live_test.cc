@@ -26,6 +26,51 @@ TEST_P(Live, BlocksComeOnceAndInOrder) {
   EXPECT_TRUE(Same(received, text));
 }
 
+TEST_P(Live, LinesThatFollowEachOtherAreJoinedForManyMembers) {
+  Start();
+  ControlByHand first(endpoint());
+  (void)first.Join();
+  control::Hello hello = first.Hello();
+  for (int i = 0; i < 99; ++i) {
+    hello.id = "b" + std::to_string(i);
+    first.Send(hello);
+    (void)first.Expect<control::Welcome>();
+  }
+  LiveByHand live(endpoint());
+  const std::string text = Lines(1000 * 64);
+  publisher_->PublishEachLine(text);
+  std::string received;
+  std::uint64_t records = 0;
+  std::size_t blocks = 0;
+  while (received.size() < text.size() && !HasFailure()) {
+    const BlockMessage block = live.Next();  // no head is ahead of what was sent
+    ASSERT_EQ(block.header.position, received.size());
+    ASSERT_EQ(block.header.records_before, records);
+    records += block.header.records;
+    received += block.payload;
+    if (block.header.kind == BlockKind::kData) ++blocks;
+  }
+  EXPECT_TRUE(Same(received, text));
+  EXPECT_LT(blocks, 500U);
+  publisher_->PublishEachLine("one\ntwo\n");
+  publisher_->End(0);
+  std::string rest;
+  for (BlockMessage block = live.NextData(); block.header.kind == BlockKind::kData;
+       block = live.NextData()) {
+    rest += block.payload;
+  }
+  EXPECT_EQ(rest, "one\ntwo\n") << "the end came before what was still to be sent";
+}
+
+TEST_P(Live, LinesToAFewMembersAreBlocksOfTheirOwn) {
+  Start();
+  LiveByHand live(endpoint());
+  publisher_->PublishEachLine("one\ntwo\nthree\n");
+  EXPECT_EQ(live.NextData().payload, "one\n");
+  EXPECT_EQ(live.NextData().payload, "two\n");
+  EXPECT_EQ(live.NextData().payload, "three\n");
+}
+
 TEST_P(Live, HeadsComeAtLeastEvery500MsWhenNothingIsPublished) {
   Start();
   publisher_->Publish("one\n");

@@ -155,6 +155,16 @@ class RunningPublisher final : private PublisherEvents, private ServerEvents {
       journal_->PublishAll();
     });
   }
+  /// Each line as a block of its own, without a look at the sockets in between.
+  void PublishEachLine(std::string_view text) {
+    thread_.Do([&] {
+      for (std::size_t end = 0; !text.empty(); text.remove_prefix(end)) {
+        end = text.find('\n') + 1;
+        journal_->Append(AsBytes(text.substr(0, end)));
+        journal_->PublishAll();
+      }
+    });
+  }
   void End(std::uint32_t exit_status) {
     thread_.Do([&] { publisher_->End(exit_status); });
   }
