@@ -99,6 +99,7 @@ class Row {
                      AsBytes(std::string_view(produced_).substr(from, to - from)));
     });
   }
+  // How long a fault lasts is the schedule's, like which it is: nothing is waited for.
   void Fault(RelayRun* run) {
     Mend();
     ++run->faults;
