@@ -61,6 +61,17 @@ JournalDirectory JournalDirectory::OnDisk(const std::string& path,
   return made;
 }
 
+bool JournalDirectory::RemoveOnDisk(const std::string& path) {
+  std::string why;
+  const std::vector<std::string> names = ListDirectory(path);
+  if (names.empty()) return true;
+  const UniqueFd held = LockDirectory(path);
+  const auto lock = FileLock::TryAcquire(path + kLockName, &why);
+  if (!held || !lock) return false;
+  RemoveDirectory(path);
+  return true;
+}
+
 JournalDirectory::~JournalDirectory() {
   if (!stays_ && !path_.empty() && lock_) RemoveDirectory(path_);
 }

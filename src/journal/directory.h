@@ -29,6 +29,9 @@ class JournalDirectory {
   /// be used, or another process holds it: then with that one's pid.
   static JournalDirectory OnDisk(const std::string& path, std::optional<std::uint32_t> group);
 
+  /// Removes one on disk, if there is one. False if a process holds it.
+  static bool RemoveOnDisk(const std::string& path);
+
   JournalDirectory(JournalDirectory&&) noexcept = default;
   JournalDirectory& operator=(JournalDirectory&&) = delete;
   ~JournalDirectory();

@@ -81,6 +81,7 @@ void Journal::Recover() {
   look.records = options_.records;
   look.stream = options_.durable->stream;
   look.now_ns = options_.wall_clock();
+  look.copy = options_.durable->copy;
   look.warn = options_.warn;
   if (std::optional<Recovered> found = pipedup::Recover(look)) {
     if (found->same_boot) SyncLeftovers(*found);
@@ -98,7 +99,7 @@ void Journal::Recover() {
     }
     // What was published last may have been in memory only: it is missing, its positions are
     // not free.
-    if (label_.used > written_.position && !found->began_session) {
+    if (label_.used > written_.position && !found->began_session && !look.copy) {
       written_.position = label_.used;
       written_.records = label_.used_records;
       written_.at_boundary = true;

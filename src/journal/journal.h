@@ -48,7 +48,8 @@ struct JournalOptions {
     std::string stream;
     SyncMode sync = SyncMode::kInterval;
     Duration sync_interval = std::chrono::seconds(1);
-    std::string boot;  ///< of this machine
+    std::string boot;   ///< of this machine
+    bool copy = false;  ///< see RecoveryOptions
   };
   std::optional<Durable> durable = {};
   /// Wall clock, ns since the epoch. Block times never run backwards, even if this does.

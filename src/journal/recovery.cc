@@ -41,8 +41,8 @@ class Recovery {
     found_.same_boot = !options_.boot.empty() && found_.label.boot == options_.boot;
     RecoverLast();
     // What stands before a segment that was begun was published, though not all of it is found.
-    if (found_.same_boot) found_.head = std::max(found_.head, begun_);
-    ChooseSession();
+    if (found_.same_boot && !options_.copy) found_.head = std::max(found_.head, begun_);
+    if (!options_.copy) ChooseSession();
     Mend();
     return std::move(found_);
   }
@@ -58,8 +58,8 @@ class Recovery {
 
   void Mend() {
     // Without a segment up to there, the label alone tells how far the positions have come.
-    if (found_.began_session || found_.segments.empty() ||
-        found_.segments.back().end < found_.head) {
+    if (!options_.copy && (found_.began_session || found_.segments.empty() ||
+                           found_.segments.back().end < found_.head)) {
       if (found_.began_session) {
         found_.label.closed.reset();
         found_.label.used = found_.head;
@@ -149,7 +149,7 @@ class Recovery {
 
   // From the newest on, until one has a block to go on behind.
   void RecoverLast() {
-    if (found_.segments.empty()) found_.head = found_.label.used;
+    if (found_.segments.empty() && !options_.copy) found_.head = found_.label.used;
     while (!found_.segments.empty()) {
       StoredSegment::Found& last = found_.segments.back();
       if (found_.same_boot ? KeepLast(last) : CutLast(last)) return;

@@ -23,6 +23,9 @@ struct RecoveryOptions {
   std::string stream;                           ///< whose journal it must be
   std::int64_t now_ns = 0;                      ///< wall clock: publish time of what is adopted
   std::function<void(const std::string&)> warn;
+  /// The session is another publisher's, who has or had the same bytes at the same positions:
+  /// it is kept in any case, and what is missing at its end is no hole, but asked for again.
+  bool copy = false;
 };
 
 /// What was found.

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "os/process.h"
 
 namespace pipedup {
 namespace {
@@ -18,8 +16,11 @@ constexpr auto kStay = std::chrono::seconds(5);
 
 PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
                                       std::vector<std::string> path, OlderBlocks& older,
-                                      int zstd_level) {
+                                      int zstd_level, const Journal& journal) {
   PublisherOptions made;
+  if (!options.journal.empty() && journal.sync_fd() >= 0) {
+    made.member_file = journal.directory() + "/members";
+  }
   made.stream = std::move(stream);
   made.wait = options.wait;
   made.retain_bytes = options.retain_bytes;
@@ -49,66 +50,50 @@ control::Hello OlderHello(control::Hello hello, const std::string& stream) {
 }  // namespace
 
 Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-               Reporter& reporter, const control::Welcome& session, Position begin,
+               Reporter& reporter, const control::Welcome& session, KeptJournal kept,
                control::Hello hello, std::vector<std::string> path, OnChange on_change)
     : loop_(loop),
       options_(options),
       reporter_(reporter),
       stream_(session.stream),
       on_change_(std::move(on_change)),
+      kept_(std::move(kept)),
       hold_(loop, reporter),
       older_tail_(session.tail),
       older_(context, loop, options.from, OlderHello(std::move(hello), stream_),
              session.session, options.dead_after, *this) {
-  journal_ = std::make_unique<Journal>(MakeJournalOptions(session));
-  journal_->Skip(begin, 0, "");
+  if (const int fd = kept_.journal->sync_fd(); fd >= 0) {
+    synced_ = loop_.OnReadable(fd, [this] {
+      kept_.journal->Synced();
+      Change();  // what is safe is confirmed
+    });
+  }
   PublisherEvents& events = *this;
   publisher_ = std::make_unique<Publisher>(
-      server, *journal_,
+      server, *kept_.journal,
       MakePublisherOptions(options.publish, stream_, std::move(path), *this,
-                           LevelOf(options.publish, session)),
+                           LevelOf(options.publish, session), *kept_.journal),
       events);
   SetOrigin(session.tail, session.started_ns, std::max(session.head, session.reached));
 }
 
 Outlet::~Outlet() {
+  if (synced_ != 0) loop_.Remove(synced_);
   loop_.Cancel(drain_);
   loop_.Cancel(give_up_);
   loop_.Cancel(change_);
 }
 
-JournalOptions Outlet::MakeJournalOptions(const control::Welcome& session) {
-  const PubOptions& options = options_.publish;
-  JournalOptions made;
-  made.session = session.session;
-  for (const control::Past& past : session.past) made.past.push_back({past.session, past.end});
-  made.readers = options.journal_group ? Readers::kGroup : Readers::kNobody;
-  made.records = session.records;
-  made.retain_bytes = options.retain_bytes;
-  made.retain_age = options.retain_age;
-  made.wall_clock = WallNow;
-  made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
-  if (auto directory = JournalDirectory::Create(
-          RuntimeDirectories(),
-          stream_ + "-" + Hex(made.session) + "-" + std::to_string(ProcessId()), made.warn,
-          options.journal_group)) {
-    directory_.emplace(std::move(*directory));
-    made.directory = directory_->path();
-  } else {
-    reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
-  }
-  return made;
-}
-
 void Outlet::Append(const BlockHeader& header, Position from, const SharedBytes& bytes) {
   if (bytes.encoded) publisher_->PassOn(header, *bytes.encoded);
-  journal_->AppendBlock(header, from, bytes.bytes);
+  kept_.journal->AppendBlock(header, from, bytes.bytes);
 }
 
 // ---- the end ----
 
 void Outlet::End(std::uint32_t exit_status) {
   older_.ExpectEnd();
+  kept_.journal->Settle();
   publisher_->End(exit_status);
 }
 
@@ -171,7 +156,8 @@ void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
 
 bool Outlet::MoreIsNeeded() const {
   return std::ranges::any_of(publisher_->members().all(), [this](const auto& entry) {
-    return entry.second.role != control::Role::kTop && entry.second.position < journal_->tail();
+    return entry.second.role != control::Role::kTop &&
+           entry.second.position < kept_.journal->tail();
   });
 }
 

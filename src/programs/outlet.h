@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "journal/directory.h"
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "pipedup/reporter.h"
 #include "programs/publisher_reports.h"
+#include "programs/relay_journals.h"
 #include "programs/relay_options.h"
 #include "publish/publisher.h"
 #include "publish/server.h"
@@ -26,19 +26,19 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   /// Told that something has changed: held(), done().
   using OnChange = std::function<void()>;
 
-  /// Keeps and publishes `session` from `begin` on. `hello` is what this relay says to its
+  /// Publishes `session`, and keeps it in `kept`. `hello` is what this relay says to its
   /// parents when it asks for what is older; `path`: PublisherOptions.
   Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-         Reporter& reporter, const control::Welcome& session, Position begin,
+         Reporter& reporter, const control::Welcome& session, KeptJournal kept,
          control::Hello hello, std::vector<std::string> path, OnChange on_change);
   ~Outlet() override;
 
-  SessionId session() const { return journal_->session(); }
+  SessionId session() const { return kept_.journal->session(); }
   const std::string& stream() const { return stream_; }
-  Position head() const { return journal_->head(); }
+  Position head() const { return kept_.journal->head(); }
   /// The next bytes of the session.
   void Append(const BlockHeader& header, Position from, const SharedBytes& bytes);
-  Journal& journal() { return *journal_; }
+  Journal& journal() { return *kept_.journal; }
 
   /// The stream has ended: everybody is told, and may confirm it within --linger.
   void End(std::uint32_t exit_status);
@@ -51,8 +51,8 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   /// What is known of the parent and of the publisher: what is kept there begins at `tail`, or
   /// behind it by now; Publisher::SetOrigin.
   void SetOrigin(Position tail, std::int64_t started_ns, Position reached);
-  /// Nothing more should come for now: a subscriber is too far behind.
-  bool held() const { return hold_.held(); }
+  /// Nothing more should come for now: a subscriber is too far behind, or the disk.
+  bool held() const { return hold_.held() || kept_.journal->congested(); }
   /// After End or Drain: it is over, and may be destroyed.
   bool done() const { return done_; }
   /// Members that did not confirm the end.
@@ -74,7 +74,6 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
                     SharedBytes payload) override;
   void OnRangeDone(std::uint64_t ticket, const control::Done* done) override;
   bool MoreIsNeeded() const override;
-  JournalOptions MakeJournalOptions(const control::Welcome& session);
   void CheckDrained();
   void Change();
 
@@ -83,8 +82,8 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   Reporter& reporter_;
   const std::string stream_;
   const OnChange on_change_;
-  std::optional<JournalDirectory> directory_;
-  std::unique_ptr<Journal> journal_;
+  KeptJournal kept_;
+  EventLoop::WatchId synced_ = 0;
   HoldReport hold_;
   Position older_tail_;
   bool older_lost_ = false;  // the parent has gone, with what it kept

@@ -103,27 +103,6 @@ std::vector<Option> StreamOptions(PubOptions* to) {
   };
 }
 
-std::vector<Option> DiskOptions(PubOptions* to) {
-  return {
-      {.name = "journal",
-       .value = "DIRECTORY",
-       .summary = "Keep it on disk: a restart goes on with the same stream.",
-       .details = "After a restart, or a crash, the same session goes on at the next position, "
-                  "and subscribers notice a pause. One publisher at a time.",
-       .target = cli::Text(&to->journal,
-                           [](std::string_view text) -> std::string {
-                             return text.empty() ? "a directory is needed" : "";
-                           }),
-       .shown_default = "in memory, gone at the end"},
-      {.name = "fsync",
-       .value = "never|DURATION|always",
-       .summary = "With --journal: when it is made safe from a crash of the machine.",
-       .details = "A process that is killed loses nothing in any case. always: a block is "
-                  "published when it is safe.",
-       .target = cli::Custom([to](std::string_view text) { return SetSync(text, to); }, "1s")},
-  };
-}
-
 std::vector<Option> RetentionOptions(PubOptions* to) {
   return {
       {.name = "retain",
@@ -253,13 +232,7 @@ std::string Complete(PubOptions* options) {
   }
   if (wrong.empty()) wrong = CompleteShared(options, secret);
   if (!wrong.empty()) return wrong;
-  while (options->journal.size() > 1 && options->journal.back() == '/')
-    options->journal.pop_back();
-  const bool syncs_by_default =
-      options->sync == SyncMode::kInterval && options->sync_interval == 1s;
-  if (options->journal.empty() && !syncs_by_default) {
-    return "--fsync: a journal in memory is not synced; give --journal DIRECTORY as well";
-  }
+  if (wrong = CompleteDisk(options); !wrong.empty()) return wrong;
   if (options->wait_subs > options->max_subs) {
     return "--wait-subs: " + std::to_string(options->wait_subs) +
            " subscribers cannot join with --max-subs " + std::to_string(options->max_subs);
@@ -268,6 +241,38 @@ std::string Complete(PubOptions* options) {
 }
 
 }  // namespace
+
+std::vector<Option> DiskOptions(PubOptions* to) {
+  return {
+      {.name = "journal",
+       .value = "DIRECTORY",
+       .summary = "Keep it on disk: a restart goes on with the same stream.",
+       .details = "After a restart, or a crash, the same session goes on at the next position, "
+                  "and subscribers notice a pause. One process at a time.",
+       .target = cli::Text(&to->journal,
+                           [](std::string_view text) -> std::string {
+                             return text.empty() ? "a directory is needed" : "";
+                           }),
+       .shown_default = "in memory, gone at the end"},
+      {.name = "fsync",
+       .value = "never|DURATION|always",
+       .summary = "With --journal: when it is made safe from a crash of the machine.",
+       .details = "A process that is killed loses nothing in any case. always: a block is "
+                  "published when it is safe.",
+       .target = cli::Custom([to](std::string_view text) { return SetSync(text, to); }, "1s")},
+  };
+}
+
+std::string CompleteDisk(PubOptions* options) {
+  while (options->journal.size() > 1 && options->journal.back() == '/')
+    options->journal.pop_back();
+  const bool syncs_by_default =
+      options->sync == SyncMode::kInterval && options->sync_interval == 1s;
+  if (options->journal.empty() && !syncs_by_default) {
+    return "--fsync: a journal in memory is not synced; give --journal DIRECTORY as well";
+  }
+  return "";
+}
 
 std::vector<Option> SharedOptions(PubOptions* to) {
   std::vector<Option> all = RetentionOptions(to);

@@ -50,6 +50,11 @@ struct ParsedPub {
 /// The table of options, which fills in `*to`.
 cli::Program PubProgram(PubOptions* to, const std::string& libraries);
 
+/// Where the journal is kept. They fill in `*to`, and CompleteDisk checks them.
+std::vector<cli::Option> DiskOptions(PubOptions* to);
+/// Returns "" or what is wrong.
+std::string CompleteDisk(PubOptions* options);
+
 /// The options of a program that publishes what it has read elsewhere: what is kept, where
 /// subscribers connect, and what becomes of slow ones. They fill in `*to`.
 std::vector<cli::Option> SharedOptions(PubOptions* to);

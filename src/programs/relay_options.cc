@@ -107,6 +107,7 @@ std::string Complete(RelayOptions* options) {
            ": it is of no use without --server-key FILE, the publisher's public key, or "
            "--allow-keys FILE, the public keys of subscribers";
   }
+  if (wrong = CompleteDisk(&options->publish); !wrong.empty()) return wrong;
   return CompleteShared(&options->publish, secret);
 }
 
@@ -136,8 +137,8 @@ cli::Program RelayProgram(RelayOptions* to, const std::string& libraries) {
       .libraries = libraries,
       .command_refused = "a relay runs no programs",
       .check = [to] { return Complete(to); }};
-  for (Option& option : SharedOptions(&to->publish)) {
-    program.options.push_back(std::move(option));
+  for (auto* more : {DiskOptions, SharedOptions}) {
+    for (Option& option : more(&to->publish)) program.options.push_back(std::move(option));
   }
   return program;
 }

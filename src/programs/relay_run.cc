@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "journal/layout.h"
+#include "os/file.h"
 #include "os/process.h"
 #include "programs/key_files.h"
 
@@ -15,6 +17,7 @@ namespace {
 
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
+constexpr std::size_t kIdBytes = 8;
 
 ServerOptions MakeServerOptions(const RelayOptions& options, Connections& connections) {
   ServerOptions made;
@@ -24,6 +27,35 @@ ServerOptions MakeServerOptions(const RelayOptions& options, Connections& connec
   made.allowed = LoadAllowList(options.publish.allow_keys);
   made.streams_may_come = true;
   return made;
+}
+
+/// Of this process alone, with the journals of all streams in it.
+std::optional<JournalDirectory> HoldDirectory(const PubOptions& options) {
+  if (options.journal.empty()) return std::nullopt;
+  JournalDirectory held = JournalDirectory::OnDisk(options.journal, options.journal_group);
+  std::string why;
+  if (ReadJournalLabel(held.path(), &why)) {
+    throw Error("journal '" + Escape(options.journal) +
+                "': is that of a publisher; a relay needs a directory of its own");
+  }
+  return held;
+}
+
+/// By which parents and the relays behind it know it, also after a restart.
+std::string KeptId(const std::string& directory, Reporter& reporter) {
+  const std::string path = directory + "/id";
+  std::string why;
+  if (auto kept = ReadRegularFile(path, &why)) {
+    if (kept->size() == 2 * kIdBytes + 1 && kept->back() == '\n') {
+      kept->pop_back();
+      return *kept;
+    }
+  }
+  std::string id = RandomHex(kIdBytes);
+  if (const int error = ReplaceFile(path, id + "\n", Readers::kNobody, true); error != 0) {
+    reporter.Warn("journal", "journal: write to '" + path + "': " + ErrnoText(error));
+  }
+  return id;
 }
 
 std::string Listed(const std::vector<Endpoint>& endpoints) {
@@ -44,7 +76,8 @@ RelayRun::RelayRun(const RelayOptions& options, Reporter& reporter, Connections&
           LoadRelayKeys(options.server_key, options.publish.curve_secret, options.encrypt)),
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
-      id_(RandomHex(8)),
+      directory_(HoldDirectory(options.publish)),
+      id_(directory_ ? KeptId(directory_->path(), reporter) : RandomHex(kIdBytes)),
       started_(loop_.now()) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (!options_.publish.allow_keys.empty() && !signals_.Takes(SIGHUP)) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/directory.h"
 #include "net/loop.h"
 #include "net/socket.h"
 #include "os/connections.h"
@@ -47,6 +48,7 @@ class RelayRun {
   EventLoop loop_;
   ServerReports server_reports_;
   Server server_;
+  const std::optional<JournalDirectory> directory_;  // of --journal, while it runs
   const std::string id_;
   std::vector<std::unique_ptr<StreamList>> finders_;  // one per parent
   std::map<std::string, Entry> streams_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checksum.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -15,8 +16,9 @@ constexpr auto kTickEvery = std::chrono::milliseconds(50);
 constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 constexpr std::size_t kNameBytes = 85;  // see sub_receiver.cc
 
+/// `last`: what was kept; null: nothing.
 std::vector<ReceiverOptions> MakeParents(const RelayOptions& options, const std::string& stream,
-                                         const std::string& relay_id) {
+                                         const std::string& relay_id, const Journal* last) {
   ReceiverOptions made;
   made.relay_id = relay_id;
   made.keep_encoded = true;
@@ -29,12 +31,15 @@ std::vector<ReceiverOptions> MakeParents(const RelayOptions& options, const std:
   made.hello.role = control::Role::kRelay;
   // What late subscribers may ask for is fetched at once, as far as it will be kept.
   made.modes.from = {Beginning::Kind::kBehind, options.publish.retain_bytes};
+  if (last != nullptr) made.modes.resume = Resumption{last->session(), last->head()};
   made.modes.follow = options.follow;
   made.modes.dead_after = options.dead_after;
   std::vector<ReceiverOptions> all;
   for (const Endpoint& parent : options.from) {
     made.endpoint = parent;
-    made.hello.id = RandomHex(8);
+    // The same after a restart of one that keeps its id: it takes its place, and is not waited
+    // for.
+    made.hello.id = Hex(Checksum(AsBytes(relay_id + " " + stream + " " + parent.data())));
     all.push_back(made);
   }
   return all;
@@ -59,7 +64,9 @@ RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
       stream_(stream),
       started_(loop.now()),
       context_(context),
-      parents_(MakeParents(options, stream, relay_id)),
+      journals_(options.publish, reporter, stream),
+      last_(journals_.TakeLast()),
+      parents_(MakeParents(options, stream, relay_id, last_ ? last_->journal.get() : nullptr)),
       reader_(context, loop, parents_, *this) {
   waiting_.resize(reader_.endpoints());
   tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
@@ -82,10 +89,15 @@ void RelayedStream::OnBegin(const control::Welcome& session, Position position) 
 
 void RelayedStream::Open(const control::Welcome& session, Position begin) {
   ended_ = false;
+  const bool goes_on =
+      last_ && last_->journal->session() == session.session && last_->journal->head() == begin;
+  if (!goes_on) last_.reset();
+  KeptJournal kept = goes_on ? std::move(*last_) : journals_.Make(session, begin);
+  last_.reset();
   std::vector<std::string> path = session.path;
   path.push_back(relay_id_);
   outlet_ = std::make_unique<Outlet>(context_, loop_, server_, options_, reporter_, session,
-                                     begin, parents_.front().hello, std::move(path),
+                                     std::move(kept), parents_.front().hello, std::move(path),
                                      [this] { OnOutletChange(); });
   ReportListening(reporter_, "'" + stream_ + "' from " + options_.from.front().data(),
                   {{"stream", stream_},
@@ -124,14 +136,15 @@ void RelayedStream::Retire() {
 }
 
 void RelayedStream::OnSessionChanged(const control::Welcome& now, SessionId old) {
+  const bool ended = ended_ || (last_ && journals_.last_had_ended());
   const std::string text = "following session " + Hex(now.session) + " of stream '" +
                            now.stream + "' after " + Hex(old) +
-                           (ended_ ? ", which has ended" : ", which vanished before its end");
+                           (ended ? ", which has ended" : ", which vanished before its end");
   const Fields fields = {{"stream", now.stream},
                          {"session", Hex(now.session)},
                          {"old_session", Hex(old)},
-                         {"old_ended", ended_}};
-  if (ended_) {
+                         {"old_ended", ended}};
+  if (ended) {
     reporter_.Info("session", text, fields);
   } else {
     lost_ = true;
@@ -160,7 +173,10 @@ void RelayedStream::OnEndOfStream(Position position, std::uint32_t exit_status) 
   reporter_.Debug("end", "end of stream at position " + std::to_string(position),
                   {{"position", position}, {"status", std::uint64_t{exit_status}}});
   if (outlet_ && unsaid_gap_) outlet_->journal().Skip(position, 0, unsaid_gap_->reason);
-  if (outlet_) outlet_->End(exit_status);
+  if (outlet_) {
+    outlet_->End(exit_status);
+    journals_.NoteEnd(outlet_->session());
+  }
   if (!options_.follow) status_ = lost_ ? kExitLoss : kExitOk;
 }
 

@@ -12,6 +12,7 @@
 #include "net/socket.h"
 #include "pipedup/reporter.h"
 #include "programs/outlet.h"
+#include "programs/relay_journals.h"
 #include "programs/relay_options.h"
 #include "publish/server.h"
 #include "subscribe/stream_reader.h"
@@ -76,6 +77,8 @@ class RelayedStream final : private StreamEvents {
   std::optional<int> status_;  // it is over when all have read what there is
   bool told_ = false;
   Context& context_;
+  RelayJournals journals_;
+  std::optional<KeptJournal> last_;  // what an earlier process kept, until it goes on
   const std::vector<ReceiverOptions> parents_;
   StreamReader reader_;
 };

@@ -86,10 +86,13 @@ class Row {
           Stdio::Descriptor(file.get()));
     } else {
       const char* const retain = Any(0, 1) == 0 ? "1MiB" : "64MiB";
-      programs_[who] =
-          std::make_unique<Relay>(directory_, endpoints_[who - 1],
-                                  Words{"--bind", endpoints_[who], "--retain", retain,
-                                        "--linger", "5s", "--dead-after", "1s"});
+      Words options = {"--bind", endpoints_[who], "--retain", retain, "--linger",
+                       "5s",     "--dead-after",  "1s"};
+      if (Any(0, 1) == 0) {
+        const std::string kept = directory_ / ("kept" + std::to_string(who));
+        options.insert(options.end(), {"--journal", kept});
+      }
+      programs_[who] = std::make_unique<Relay>(directory_, endpoints_[who - 1], options);
     }
   }
   void Feed(std::size_t from, std::size_t to) {

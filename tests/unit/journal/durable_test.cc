@@ -30,6 +30,7 @@ class DurableTest : public testing::Test, protected JournalTestBase {
     SyncMode sync = SyncMode::kNever;
     std::uint64_t retain_bytes = 64 * kMiB;
     std::string stream = "s";
+    bool copy = false;
   };
 
   void Open(const Start& start) {
@@ -37,8 +38,8 @@ class DurableTest : public testing::Test, protected JournalTestBase {
     options.directory = path_;
     options.session = next_session_++;
     options.retain_bytes = start.retain_bytes;
-    options.durable = JournalOptions::Durable{start.stream, start.sync,
-                                              std::chrono::milliseconds(1), start.boot};
+    options.durable = JournalOptions::Durable{
+        start.stream, start.sync, std::chrono::milliseconds(1), start.boot, start.copy};
     journal_ = std::make_unique<Journal>(options);
   }
   void Open() { Open(Start()); }
@@ -235,6 +236,30 @@ TEST_F(DurableTest, KeepsTheSessionOverARestartOfTheMachineAfterAnEnd) {
   journal_.reset();
   Open({.boot = kNextBoot});
   EXPECT_EQ(journal_->session(), 100U);
+}
+
+TEST_F(DurableTest, ACopyKeepsItsSessionAndAsksForWhatACrashOfTheMachineTook) {
+  Open({.copy = true});
+  PublishLines(64 * kKiB);
+  const SessionId session = journal_->session();
+  Crash();
+  Flip(Files(".log").back(), 50 * kKiB);  // in the fourth block
+  Open({.boot = kNextBoot, .copy = true});
+  EXPECT_EQ(session, journal_->session());
+  EXPECT_EQ(48 * kKiB, journal_->head()) << "where it is asked for again";
+  all_.resize(48 * kKiB);
+  PublishLines(64 * kKiB);
+  EXPECT_TRUE(Holes().empty());
+}
+
+TEST_F(DurableTest, ACopyWithoutAnySegmentBeginsWithNothing) {
+  Open({.copy = true});
+  PublishLines(64 * kKiB);
+  Crash();
+  for (const auto& path : Files(".log")) fs::remove(path);
+  for (const auto& path : Files(".idx")) fs::remove(path);
+  Open({.boot = kNextBoot, .copy = true});
+  EXPECT_EQ(0U, journal_->head());
 }
 
 TEST_F(DurableTest, CutsATornBlockAfterACrashOfTheMachine) {

@@ -1,0 +1,141 @@
+// A relay that keeps what it passes on on disk, and goes on with it.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "e2e/relay_test_base.h"
+
+namespace pipedup::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RelayJournal : public RelayTestBase, public ::testing::WithParamInterface<const char*> {
+ protected:
+  /// At the endpoint, and with the directory, of the one before.
+  void Start(const Words& more = {}) {
+    Words options = {"--bind", port_, "--journal", kept_};
+    options.insert(options.end(), more.begin(), more.end());
+    relays_.clear();
+    ASSERT_TRUE(AddRelay(options).WaitUntilLive()) << relay().log();
+  }
+  void Kill(Program& program) {
+    program.Signal(SIGKILL);
+    EXPECT_EQ(128 + SIGKILL, program.Wait());
+  }
+  /// While no relay is there.
+  void PublishMore(const std::string& bytes) {
+    produced_ += bytes;
+    ASSERT_TRUE(publisher_->Write(bytes));
+  }
+  std::size_t Sessions() const {
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(kept_)) count += entry.is_directory();
+    return count;
+  }
+
+  const std::string port_ = "tcp://127.0.0.1:" + std::to_string(FreePortPair());
+  const std::string kept_ = directory_.path() + "/kept";
+};
+
+TEST_P(RelayJournal, OneThatIsKilledGoesOnWithWhatIsOnDisk) {
+  Publish({"--retain", "1MiB"});
+  Start({"--fsync", GetParam()});
+  for (std::uint64_t i = 0; i < 6; ++i) Produce(MakeRecords(10 + i, kMiB));
+  DismissWitness();
+  Kill(relay());
+  PublishMore(MakeLines('b', 1000));
+  Start({"--fsync", GetParam()});
+  auto first = Join({"--from", "start"});
+  ASSERT_TRUE(first->WaitForBytes(produced_.size())) << first->log() << logs();
+  relay().Signal(SIGTERM);
+  EXPECT_EQ(128 + SIGTERM, relay().Wait());
+  PublishMore(MakeLines('c', 1000));
+  Start({"--fsync", GetParam()});
+  auto second = Join({"--from", "0"});
+  ASSERT_TRUE(second->WaitForBytes(1));
+  publisher_->CloseInput();
+  ExpectAll(*first);
+  ExpectAll(*second);
+  ExpectEnds();
+}
+INSTANTIATE_TEST_SUITE_P(Fsync, RelayJournal, ::testing::Values("1s", "always"),
+                         [](const auto& run) { return "With" + std::string(run.param); });
+
+class RelayKept : public RelayJournal {};
+INSTANTIATE_TEST_SUITE_P(, RelayKept, ::testing::Values(""));
+
+TEST_P(RelayKept, WhatNobodyHasAnyMoreWhenItComesBackIsAnExactGap) {
+  Publish({"--retain", "1MiB"});
+  Start();
+  Produce(MakeRecords(1, 2 * kMiB));
+  DismissWitness();
+  Kill(relay());
+  const std::size_t kept = produced_.size();
+  PublishMore(MakeRecords(2, 16 * kMiB));
+  Start();
+  auto subscriber = Join({"--from", "0"});
+  publisher_->CloseInput();
+  const Account account = ExpectAccount(*subscriber, 3);
+  ASSERT_EQ(1U, account.gaps.size()) << subscriber->log();
+  EXPECT_EQ(kept, account.gaps.front().from);
+  EXPECT_EQ("retention passed", account.gaps.front().reason);
+  ExpectEnds(0, 3);
+}
+
+TEST_P(RelayKept, ASessionThatHasEndedIsNotMissedAndThoseBeforeTheLastAreRemoved) {
+  for (int run = 0; run < 3; ++run) {
+    SCOPED_TRACE(run);
+    Publish();
+    Start();
+    produced_ = MakeRecords(static_cast<std::uint64_t>(run), kMiB);
+    auto subscriber = Join({"--from", "0"});
+    ASSERT_TRUE(subscriber->WaitUntilLive()) << subscriber->log() << logs();
+    ASSERT_TRUE(publisher_->WriteAndEnd(produced_));
+    ExpectAll(*subscriber);
+    EXPECT_EQ(run == 0 ? 1U : 2U, Sessions());
+    if (run == 2) break;
+    Kill(relay());  // who would stay a while for others who come
+    Kill(*publisher_);
+  }
+  ExpectEnds();
+}
+
+TEST_P(RelayKept, ASessionThatVanishedIsSaid) {
+  Publish();
+  Start();
+  Produce(MakeRecords(1, kMiB));
+  DismissWitness();
+  Kill(relay());
+  Kill(*publisher_);
+  Publish();
+  Start();
+  EXPECT_TRUE(relay().said("session")) << relay().log();
+  produced_ = MakeRecords(2, kMiB);
+  auto subscriber = Join({"--from", "0"});
+  ASSERT_TRUE(subscriber->WaitUntilLive()) << subscriber->log() << logs();
+  ASSERT_TRUE(publisher_->WriteAndEnd(produced_));
+  ExpectAll(*subscriber);
+  ExpectEnds(0, 3);
+}
+
+TEST_P(RelayKept, ItsDirectoryIsThatOfOneRelayAndOfNoPublisher) {
+  const std::string theirs = directory_.path() + "/theirs";
+  Publish({"--journal", theirs});
+  Start();
+  Relay second(directory_, source_, {"--journal", kept_});
+  EXPECT_EQ(1, second.Wait());
+  EXPECT_NE(std::string::npos, second.log().find("held")) << second.log();
+  Relay third(directory_, source_, {"--journal", theirs});
+  EXPECT_EQ(1, third.Wait()) << third.log();
+  Kill(*publisher_);
+  Relay fourth(directory_, source_, {"--journal", theirs});
+  EXPECT_EQ(1, fourth.Wait());
+  EXPECT_NE(std::string::npos, fourth.log().find("that of a publisher")) << fourth.log();
+}
+
+}  // namespace
+}  // namespace pipedup::test
