@@ -316,6 +316,28 @@ TEST_F(RelayVanish, WhoReadsWhatOnlyThePublisherKeepsLosesNothingWhenARelayIsKil
   EXPECT_TRUE(Same(produced_, delivered));
 }
 
+// The connection over which a relay asks has a descriptor that a subscriber had before, and is
+// not held to what subscribers may send.
+TEST_F(RelayVanish, WhatIsAskedForComesAlsoWhenManyHaveLeft) {
+  Publish();
+  AddRelays(1, {"--retain", "1MiB"});
+  for (std::uint64_t i = 0; i < 8; ++i) Produce(MakeRecords(110 + i, kMiB));
+  std::vector<std::unique_ptr<Subscriber>> many;
+  for (int i = 0; i < 8; ++i) many.push_back(Join());
+  for (auto& one : many) ASSERT_TRUE(one->WaitUntilLive()) << one->log();
+  for (auto& one : many) {
+    one->Signal(SIGTERM);
+    EXPECT_EQ(128 + SIGTERM, one->Wait());
+  }
+  ASSERT_TRUE(Eventually([&] { return relay().events("left").size() == many.size(); }));
+  auto late = Join({"--from", "start"});
+  ASSERT_TRUE(late->WaitForBytes(1));
+  DismissWitness();
+  publisher_->CloseInput();
+  ExpectAll(*late);
+  ExpectEnds();
+}
+
 TEST_F(RelayVanish, WhatOnlyAPublisherHadThatIsGoneIsAGap) {
   Publish();
   AddRelays(1, {"--retain", "1MiB", "--dead-after", "200ms", "--follow"});

@@ -108,34 +108,45 @@ bool IsAddress(const std::string& host, int family, const void* address) {
          std::memcmp(&said, address, family == AF_INET ? sizeof(in_addr) : sizeof said) == 0;
 }
 
-// The port alone does not tell: it may be that of a control socket at another address.
-bool IsData(const Guard& guard, int listener) {
+union SocketAddress {
+  sockaddr any;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+  sockaddr_un local;
+  sockaddr_storage storage;
+};
+
+// The port alone does not tell: it may be that of another socket at another address.
+bool Is(const SocketAddress& address, const Endpoint& endpoint, bool control) {
+  const bool local = endpoint.kind == Endpoint::Kind::kIpc;
+  const int port = endpoint.port + (control ? 1 : 0);
+  switch (address.any.sa_family) {
+    case AF_INET:
+      return !local && ntohs(address.v4.sin_port) == port &&
+             IsAddress(endpoint.host, AF_INET, &address.v4.sin_addr);
+    case AF_INET6:
+      return !local && ntohs(address.v6.sin6_port) == port &&
+             IsAddress(endpoint.host, AF_INET6, &address.v6.sin6_addr);
+    case AF_UNIX:
+      return local && endpoint.path + (control ? ".ctl" : "") == address.local.sun_path;
+    default:
+      return false;
+  }
+}
+
+// What a connection to `listener` is held to. Those of listeners that are not the publisher's
+// (HTTP) have limits of their own.
+State StateOf(const Guard& guard, int listener) {
   const std::vector<Endpoint>* const endpoints = guard.endpoints.load();
-  if (endpoints == nullptr) return false;
-  union {
-    sockaddr any;
-    sockaddr_in v4;
-    sockaddr_in6 v6;
-    sockaddr_un local;
-    sockaddr_storage storage;
-  } address = {};
+  if (endpoints == nullptr) return State::kControl;  // the strictest, until they are known
+  SocketAddress address = {};
   socklen_t length = sizeof address;
-  if (::getsockname(listener, &address.any, &length) != 0) return false;
-  return std::ranges::any_of(*endpoints, [&](const Endpoint& endpoint) {
-    const bool local = endpoint.kind == Endpoint::Kind::kIpc;
-    switch (address.any.sa_family) {
-      case AF_INET:
-        return !local && ntohs(address.v4.sin_port) == endpoint.port &&
-               IsAddress(endpoint.host, AF_INET, &address.v4.sin_addr);
-      case AF_INET6:
-        return !local && ntohs(address.v6.sin6_port) == endpoint.port &&
-               IsAddress(endpoint.host, AF_INET6, &address.v6.sin6_addr);
-      case AF_UNIX:
-        return local && endpoint.path == address.local.sun_path;
-      default:
-        return false;
-    }
-  });
+  if (::getsockname(listener, &address.any, &length) != 0) return State::kControl;
+  for (const Endpoint& endpoint : *endpoints) {
+    if (Is(address, endpoint, false)) return State::kData;
+    if (Is(address, endpoint, true)) return State::kControl;
+  }
+  return State::kNone;
 }
 
 // There is no descriptor at all: gives one up to take the connection and drop it.
@@ -175,7 +186,18 @@ int Accept(int listener, sockaddr* address, socklen_t* length, int flags) {
   connection.unheard.store(0);
   connection.allowance = kDataBurst;
   connection.at_ms = NowMs();
-  connection.state.store(IsData(*guard, listener) ? State::kData : State::kControl);
+  connection.state.store(StateOf(*guard, listener));
+  return fd;
+}
+
+// The descriptor may have been a peer's: what this program connects itself is held to nothing.
+int NewSocket(int domain, int type, int protocol) {
+  static auto* const next = Next<int(int, int, int)>("socket");
+  const int fd = next(domain, type, protocol);
+  Guard* const guard = g_guard.load();
+  if (guard != nullptr && fd >= 0 && static_cast<std::uint64_t>(fd) < guard->ceiling) {
+    guard->connections[static_cast<std::size_t>(fd)].state.store(State::kNone);
+  }
   return fd;
 }
 
@@ -276,6 +298,10 @@ extern "C" int accept4(int listener, sockaddr* address, socklen_t* length, int f
 
 extern "C" int accept(int listener, sockaddr* address, socklen_t* length) {
   return pipedup::Accept(listener, address, length, 0);
+}
+
+extern "C" int socket(int domain, int type, int protocol) noexcept {
+  return pipedup::NewSocket(domain, type, protocol);
 }
 
 extern "C" ssize_t recv(int fd, void* into, std::size_t size, int flags) {
