@@ -71,6 +71,15 @@ class TwinsTest : public ::testing::Test {
     options.push_back(endpoints_[1]);
     return Subscriber(directory_, endpoints_[0], options);
   }
+  /// The subscriber has been let in by both, and knows that they have one session.
+  bool WaitUntilItReadsBoth(Subscriber& subscriber) const {
+    return std::ranges::all_of(endpoints_, [&](const std::string& endpoint) {
+      const auto is_there = [&](const Json& event) {
+        return event.at("message").get<std::string>().ends_with(" at " + endpoint);
+      };
+      return subscriber.WaitForEvent("mode", is_there).has_value();
+    });
+  }
   /// The first position in a twin's journal: its oldest segment is called like that.
   std::uint64_t FirstKept(std::size_t number) const {
     std::uint64_t first = UINT64_MAX;
@@ -211,6 +220,7 @@ TEST_F(TwinsTest, ANewSessionOfOneIsLeftAloneAsLongAsTheOtherHasTheOld) {
   StartBoth();
   Subscriber subscriber = Subscribe({"--from", "start"});
   ASSERT_TRUE(subscriber.WaitForBytes(produced_.size()));
+  ASSERT_TRUE(WaitUntilItReadsBoth(subscriber)) << subscriber.log();
   Kill(0);
   Publisher other(directory_, {"--bind", endpoints_[0]});
   const auto apart = subscriber.WaitForEvent("apart");
@@ -229,6 +239,7 @@ TEST_F(TwinsTest, FollowingGoesOverToTheNewSessionWhenNobodyHasTheOld) {
   StartBoth();
   Subscriber subscriber = Subscribe({"--from", "start", "-F", "--dead-after", "1s"});
   ASSERT_TRUE(subscriber.WaitForBytes(produced_.size()));
+  ASSERT_TRUE(WaitUntilItReadsBoth(subscriber)) << subscriber.log();
   Kill(0);
   Publisher other(directory_, {"--bind", endpoints_[0]});
   ASSERT_TRUE(other.Write("of another session\n"));
