@@ -62,7 +62,7 @@ std::vector<Option> StreamOptions(Line* to) {
        .target = cli::Text(&options.stream, cli::CheckStreamPattern),
        .shown_default = "the one there is"},
       {.name = "from",
-       .value = "WHERE",
+       .value = "now|start|POSITION|-DURATION",
        .summary = "Where to begin: now, start, a position, or a time ago (-5m).",
        .details =
            "A new reader begins at the first record from there on. start is the oldest that "

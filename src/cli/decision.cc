@@ -4,10 +4,16 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "cli/completion.h"
 #include "cli/help.h"
+#include "cli/manual.h"
 
 namespace pipedup::cli {
 namespace {
+
+/// What the build makes manual pages and completions of. Not an option of the table, so that
+/// nothing which is made of the table has it.
+constexpr std::string_view kGenerate = "--generate";
 
 enum class Color : std::uint8_t { kAuto, kAlways, kNever };
 
@@ -94,6 +100,7 @@ class Decider {
   }
 
   Decision Decide() {
+    if (words_.size() == 2 && words_[0] == kGenerate) return Generate(words_[1]);
     const Settings settings =
         Gather(table_, words_,
                program_.command == nullptr ? "unexpected argument"
@@ -131,6 +138,19 @@ class Decider {
     Decision decision;
     decision.exit_status = kExitOk;
     decision.out = std::move(text);
+    decision.reporter = ReporterFor(program_.name, common_, surroundings_);
+    return decision;
+  }
+
+  Decision Generate(const std::string& what) const {
+    if (what == "man") return Print(ManualText(program_, table_));
+    if (what == "bash") return Print(BashCompletion(program_, table_));
+    if (what == "zsh") return Print(ZshCompletion(program_, table_));
+    if (what == "fish") return Print(FishCompletion(program_, table_));
+    Decision decision;
+    decision.exit_status = kExitUsage;
+    decision.wrong =
+        std::string(kGenerate) + ": " + Quote(what) + " is none of man, bash, zsh, fish";
     decision.reporter = ReporterFor(program_.name, common_, surroundings_);
     return decision;
   }

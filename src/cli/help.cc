@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/boolean.h"
+#include "cli/option_text.h"
 #include "pipedup/version.h"
 #include "wire/control.h"
 
@@ -46,27 +47,11 @@ std::string Wrap(std::string_view text, std::size_t indent, std::size_t used = 0
 }
 
 std::string Names(const Option& option) {
-  std::string value = option.value;
-  if (value.empty()) {
-    for (const std::string& word : option.target.words)
-      value += (value.empty() ? "" : "|") + word;
-  }
+  const std::string value = ValueName(option);
   if (option.positional) return "  " + value;
   const std::string letter =
       option.letter == 0 ? "    " : std::string("-") + option.letter + ", ";
   return "  " + letter + "--" + option.name + (value.empty() ? "" : " " + value);
-}
-
-/// What follows from the record itself: default, range, repetition.
-std::string Facts(const Option& option) {
-  std::string facts;
-  const auto add = [&](const std::string& fact) { facts += " [" + fact + "]"; };
-  const std::string& shown =
-      option.shown_default.empty() ? option.target.initial : option.shown_default;
-  if (!shown.empty() && option.target.form != Target::Form::kFlag) add("default: " + shown);
-  if (!option.target.range.empty()) add(option.target.range);
-  if (option.target.form == Target::Form::kList) add("may be repeated");
-  return facts;
 }
 
 std::string OptionText(const Option& option, bool everything) {
@@ -161,13 +146,7 @@ std::string HelpText(const Program& program, std::span<const Option> table, bool
   }
   if (!everything) return out + "\n" + Wrap("More: " + program.name + " --help", 0);
   out += "\nSizes: 4096, 64KiB, 1MB. Durations: 250ms, 5s, 2m, 1h30m, or seconds.\n\n";
-  out += Wrap(
-      "Every option can be set by a variable, PIPEDUP_ and its name in capitals "
-      "(PIPEDUP_LOG_FORMAT=json), and in a config file (log-format = \"json\"). A flag "
-      "counts before a variable, and a variable before the file. --NAME=no unsets what "
-      "has no value. In a variable, spaces separate the values of an option that may be "
-      "repeated.",
-      0);
+  out += Wrap(kOtherWays, 0);
   if (!program.exit_statuses.empty()) out += "\nExit status:\n";
   for (const auto& [status, meaning] : program.exit_statuses) {
     const std::string start = "  " + status;
