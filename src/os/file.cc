@@ -398,9 +398,13 @@ std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why) 
   struct stat info {};
   const UniqueFd fd = OpenRegular(path, &info, why);
   if (!fd) return std::nullopt;
+  // With a file of root's the group is whom root gives it to: a credential of systemd is read
+  // by an access list, whose mask stands in place of the group's rights.
+  const bool given_by_root = info.st_uid == 0 && ::geteuid() != 0;
+  const mode_t others = given_by_root ? 037 : 077;
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
     *why = path + ": belongs to another user, who can read and change it";
-  } else if ((info.st_mode & 077) != 0) {
+  } else if ((info.st_mode & others) != 0) {
     *why = path + ": other users have access to it: chmod 600 " + ShellQuote(path);
   } else if (std::optional<std::string> text = ReadAll(fd, path, kMostText, why)) {
     return Secret(std::move(*text));

@@ -171,8 +171,9 @@ std::optional<std::string> ReadTextFile(const std::string& path, std::string* wh
 /// nobody.
 std::optional<std::string> ReadRegularFile(const std::string& path, std::string* why);
 
-/// The same for what only its owner may read: it belongs to this user or to root, without any
-/// right for group or others. `*why` has the command that mends the latter.
+/// The same for what only its owner may read: it belongs to this user, without any right for
+/// group or others, or to root, who may let its group read it. `*why` has the command that
+/// mends the rights.
 std::optional<Secret> ReadSecretFile(const std::string& path, std::string* why);
 
 }  // namespace pipedup

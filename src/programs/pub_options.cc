@@ -80,6 +80,14 @@ std::vector<Option> StreamOptions(PubOptions* to) {
        .details = "Subscribers may ask for it; 1 to 128 letters, digits, '.', '_' or '-'.",
        .target = cli::Text(&to->stream, cli::CheckStreamName),
        .group = "Stream"},
+      {.name = "exec",
+       .value = "COMMAND",
+       .summary = "Run the producer by sh -c.",
+       .details = "In place of one after --, and for config files.",
+       .target = cli::Text(&to->exec,
+                           [](std::string_view text) -> std::string {
+                             return text.empty() ? "'' is not a command" : "";
+                           })},
       {.name = "records",
        .summary = "What separates records.",
        .details = "Readers begin at a record, and what is published at once ends with one. The "
@@ -223,6 +231,12 @@ std::vector<Option> StartOptions(PubOptions* to) {
 
 /// Fills in what depends on several options. Returns "" or what is wrong.
 std::string Complete(PubOptions* options) {
+  if (!options->exec.empty()) {
+    if (!options->producer.empty()) {
+      return "--exec: there is a producer after -- already; give only one of them";
+    }
+    options->producer = {"/bin/sh", "-c", options->exec};
+  }
   std::string secret;
   std::string wrong =
       cli::FindKey("--curve-secret", options->curve_secret, cli::kSecretKeyVariable, &secret);

@@ -39,6 +39,7 @@ struct PubOptions {
   std::optional<std::uint32_t> journal_group;  ///< may read the journal's files
   bool progress = false;
   bool force_progress = false;
+  std::string exec;                   ///< the producer as a command for sh; becomes `producer`
   std::vector<std::string> producer;  ///< argv; empty: stdin
 };
 

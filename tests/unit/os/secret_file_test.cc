@@ -69,6 +69,26 @@ TEST_F(SecretFileTest, IsARegularFile) {
   EXPECT_EQ(Why(), path_ + ": not a regular file") << "and nobody waits for its writer";
 }
 
+TEST_F(SecretFileTest, MayBeGivenToAGroupByRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  ASSERT_EQ(::chmod(base_.c_str(), 0755), 0);
+  Write(0640);
+  ASSERT_EQ(::chown(path_.c_str(), 0, 12345), 0);
+  ASSERT_EQ(::setegid(12345), 0);
+  ASSERT_EQ(::seteuid(12345), 0);
+  std::string why;
+  const bool read = ReadSecretFile(path_, &why).has_value();
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(::setegid(0), 0);
+  EXPECT_TRUE(read) << why;
+
+  ASSERT_EQ(::chmod(path_.c_str(), 0644), 0);
+  ASSERT_EQ(::seteuid(12345), 0);
+  why = Why();
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_NE(why.find("other users have access to it"), std::string::npos) << why;
+}
+
 TEST_F(SecretFileTest, BelongsToThisUserOrRoot) {
   Write(0600);
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
