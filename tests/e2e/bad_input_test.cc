@@ -44,6 +44,8 @@ TEST(BadInput, UsageErrorsAreStatusTwoAndQuoteWhatWasGiven) {
   const TempDir directory;
   const std::vector<std::pair<Words, Words>> publisher_lines = {
       {{"--no-such-option"}, {"--no-such-option"}},
+      {{"--exec", ""}, {"--exec"}},
+      {{"--exec", "ls", "--", "ls"}, {"--exec", "only one"}},
       {{"--fsync", "often"}, {"--fsync", "often"}},
       {{"--fsync", "always"}, {"--fsync", "--journal"}},
       {{"--retain", "12Q"}, {"--retain", "12Q"}},

@@ -33,6 +33,17 @@ TEST(Exec, TheProducersOutputIsTheStreamAndItsStatusTheStatus) {
   EXPECT_EQ(7, end[0].at("status"));
 }
 
+TEST(Exec, AConfigFileMayHaveTheProducer) {
+  const TempDir directory;
+  WriteFile(directory / "pub.toml", "exec = \"echo one; echo two; exit 7\"\n");
+  Publisher publisher(directory, Publisher::Setup{.options = {"--wait-subs", "1", "--config",
+                                                              directory / "pub.toml"}});
+  Subscriber subscriber(directory, publisher.endpoint());
+  EXPECT_EQ(7, publisher.Wait()) << publisher.log();
+  EXPECT_EQ(0, subscriber.Wait()) << subscriber.log();
+  EXPECT_EQ("one\ntwo\n", subscriber.delivered());
+}
+
 TEST(Exec, AProducerThatASignalEndsIs128AndItsNumber) {
   const TempDir directory;
   Publisher publisher(directory, Shell("echo line; kill -KILL $$"));
