@@ -5,10 +5,10 @@
 # command is not found, so that a compiler or a web server from elsewhere is left alone.
 # shellcheck shell=bash disable=SC2034  # the lists are used by the scripts that source this
 
-# Compile and link the programs.
+# Compile and link the programs, and make their manual pages.
 build_packages=(
   g++:g++ cmake:cmake ninja-build:ninja pkg-config:pkg-config
-  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev
+  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev scdoc:scdoc
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)
@@ -19,6 +19,11 @@ test_packages=(
 )
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)
+# Making Debian packages of it, and looking at what is in them.
+package_packages=(
+  dpkg-dev:dpkg-shlibdeps lintian:lintian man-db:man bash-completion zsh:zsh fish:fish
+  systemd:systemd-analyze strace:strace debootstrap:debootstrap
+)
 
 # Daemons live in sbin, which an ordinary user of Debian does not have in PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
