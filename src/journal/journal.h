@@ -194,6 +194,8 @@ class Journal {
   std::uint64_t memory_bytes() const;
   const JournalCounters& counters() const { return counters_; }
   const std::string& directory() const { return options_.directory; }
+  /// Oldest first; what is behind head() may be in them, too.
+  const std::deque<std::shared_ptr<AnySegment>>& segments() const { return segments_; }
 
  private:
   static constexpr std::uint64_t kMostUnsafe = 16 * 1024 * 1024;

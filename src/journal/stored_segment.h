@@ -43,6 +43,7 @@ class StoredSegment final : public AnySegment {
   SharedBytes Bytes(Position from, std::size_t count) override;
   void Drop(std::shared_ptr<std::atomic<std::uint64_t>> pinned) override;
 
+  const Found& found() const { return found_; }
   /// Nothing can be read just now, as the process has no descriptor or memory left: that is no
   /// damage, and passes.
   bool out_of_reach() const { return out_of_reach_; }

@@ -1,0 +1,205 @@
+// A journal, seen from another thread.
+#include "journal/view.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "journal/view_reader.h"
+#include "journal_test_base.h"
+
+namespace pipedup {
+namespace {
+
+class ViewTest : public JournalTestBase, public ::testing::TestWithParam<bool> {
+ protected:
+  void Publish(Journal& journal, const std::string& bytes) {
+    all_ += bytes;
+    journal.Append(AsBytes(bytes));
+    journal.PublishAll();
+  }
+  /// Everything from `at` on that can be read now.
+  std::string ReadOn(ViewReader& reader, Position at, std::size_t max = 10'000) {
+    std::string text;
+    for (auto found = reader.Read(at, max); found.bytes.size() > 0;
+         found = reader.Read(at, max)) {
+      text += AsText(found.bytes.bytes);
+      at += found.bytes.size();
+    }
+    return text;
+  }
+  std::string all_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Where, ViewTest, ::testing::Values(true, false),
+                         [](const auto& run) { return run.param ? "InFiles" : "InMemory"; });
+
+TEST_P(ViewTest, ShowsWhatIsPublishedAndNothingElse) {
+  Journal journal(Options(GetParam()));
+  int more = 0;
+  const auto view = JournalView::Of(journal, [&] { ++more; });
+  ViewReader reader(view);
+  EXPECT_EQ(0u, reader.Read(0, 100).bytes.size());
+  journal.Append(AsBytes("one\ntwo"));
+  ASSERT_TRUE(journal.PublishFinished());
+  EXPECT_EQ("one\n", ReadOn(reader, 0));
+  EXPECT_EQ(1, more);
+  journal.PublishAll();
+  EXPECT_EQ("o", ReadOn(reader, 6));
+  EXPECT_EQ(7u, view->head());
+}
+
+TEST_P(ViewTest, ShowsEveryByteOfEverySegment) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 700; ++i) Publish(journal, Line(1000, static_cast<char>('a' + i % 26)));
+  EXPECT_GT(view->segments()->size(), 2u);
+  EXPECT_EQ(all_, ReadOn(reader, 0));
+  EXPECT_EQ(all_.substr(300'001), ReadOn(reader, 300'001));
+}
+
+TEST_P(ViewTest, SaysWhereItGoesOnBehindWhatRetentionHasDropped) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 3000; ++i) Publish(journal, Line(1000));
+  ASSERT_GT(journal.tail(), 0u);
+  EXPECT_EQ(journal.tail(), view->tail());
+  EXPECT_EQ(journal.tail(), reader.Read(5, 100).gap_to);
+  EXPECT_EQ(all_.substr(journal.tail()), ReadOn(reader, journal.tail()));
+}
+
+TEST_P(ViewTest, HoldsNothingOfWhatWasDropped) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 3000; ++i) {
+    Publish(journal, Line(1000));
+    (void)reader.Read(all_.size() - 1000, 1000);
+  }
+  EXPECT_EQ(0u, journal.pinned_bytes());
+}
+
+TEST_P(ViewTest, FindsTheLastRecordsAsTheJournalDoes) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  EXPECT_EQ(0u, reader.FindLast(3));
+  for (int i = 0; i < 2000; ++i) {
+    Publish(journal, Line(1 + static_cast<std::size_t>(i * 7919) % 1500));
+  }
+  Publish(journal, "unfinished");
+  for (const std::uint64_t count : {0, 1, 2, 10, 300, 600, 900, 1200, 1999, 2000, 5000}) {
+    EXPECT_EQ(journal.FindLast(count), reader.FindLast(count)) << count;
+  }
+}
+
+TEST_P(ViewTest, BeginsWithARecordThoughTheFirstOneIsCut) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 6; ++i) Publish(journal, Line(400'000));
+  ASSERT_NE(0u, journal.tail() % 400'000) << "the tail is inside of a record";
+  EXPECT_EQ((journal.tail() / 400'000 + 1) * 400'000, reader.FindStart());
+}
+
+TEST_P(ViewTest, ShowsAGapWhereARelayHasSkippedSomething) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  Publish(journal, "one\n");
+  journal.Skip(100, 7, "lost");
+  view->Refresh(journal);
+  EXPECT_EQ(100u, reader.Read(4, 100).gap_to);
+  EXPECT_EQ("one\n", ReadOn(reader, 0));
+  BlockHeader header;
+  header.position = 100;
+  header.length = 4;
+  header.records = 1;
+  header.records_before = 7;
+  header.checksummed = false;
+  journal.AppendBlock(header, 100, AsBytes("two\n"));
+  EXPECT_EQ(100u, reader.Read(4, 100).gap_to);
+  EXPECT_EQ("two\n", ReadOn(reader, 100));
+}
+
+TEST_P(ViewTest, ShowsNothingAnyMoreWhenItIsClosed) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  Publish(journal, "one\n");
+  view->Close();
+  const ViewReader::Found found = reader.Read(0, 100);
+  EXPECT_EQ(0u, found.bytes.size());
+  EXPECT_FALSE(found.gap_to);
+}
+
+TEST_P(ViewTest, AnotherThreadReadsEveryByteOrIsToldOfAGapWhileItGrows) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  constexpr std::size_t kLine = 1000;
+  constexpr std::size_t kLines = 20'000;
+  std::atomic<bool> ended{false};
+  std::size_t wrong = 0;
+  Position accounted = 0;
+  std::thread other([&] {
+    ViewReader reader(view);
+    while (true) {
+      const bool last = ended.load();
+      const ViewReader::Found found = reader.Read(accounted, 7000);
+      if (found.gap_to) accounted = *found.gap_to;
+      for (const std::byte byte : found.bytes.bytes) {
+        const std::size_t at = accounted++;
+        const char expected =
+            at % kLine == kLine - 1 ? '\n' : static_cast<char>('a' + at / kLine % 26);
+        if (static_cast<char>(byte) != expected) ++wrong;
+      }
+      if (last && !found.gap_to && found.bytes.size() == 0) return;
+    }
+  });
+  for (std::size_t i = 0; i < kLines; ++i) {
+    journal.Append(AsBytes(Line(kLine, static_cast<char>('a' + i % 26))));
+    journal.PublishAll();
+  }
+  ended.store(true);
+  other.join();
+  EXPECT_EQ(0u, wrong);
+  EXPECT_EQ(kLine * kLines, accounted);
+}
+
+TEST_P(ViewTest, ShowsWhatIsOnDiskWithALookAtItsChecksums) {
+  if (!GetParam()) return;
+  JournalOptions options = Options(true);
+  options.durable = JournalOptions::Durable{.stream = "s", .boot = "boot"};
+  {
+    Journal journal(options);
+    for (int i = 0; i < 600; ++i) Publish(journal, Line(1000, static_cast<char>('a' + i % 26)));
+  }
+  options.session = 43;
+  Journal journal(options);
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  EXPECT_EQ(all_, ReadOn(reader, 0));
+  for (int i = 0; i < 400; ++i) Publish(journal, Line(1000, static_cast<char>('A' + i % 26)));
+  EXPECT_EQ(all_.substr(1000), ReadOn(reader, 1000));
+  for (const std::uint64_t count : {1, 300, 500, 800, 1000}) {
+    EXPECT_EQ(journal.FindLast(count), reader.FindLast(count)) << count;
+  }
+  // Of a block that is damaged nothing is shown, and what is behind it is.
+  const std::string log = directory_.path() + "/00000000000000000000.log";
+  int error = 0;
+  const UniqueFd fd = OpenToAppend(log, &error);
+  ASSERT_TRUE(fd);
+  ASSERT_EQ(IoStatus::kOk, WriteAt(fd.get(), AsBytes("!"), 5500).status);
+  ViewReader fresh(view);
+  const ViewReader::Found damaged = fresh.Read(5000, 100);
+  EXPECT_EQ(0u, damaged.bytes.size());
+  EXPECT_EQ(6000u, damaged.gap_to);
+  EXPECT_EQ(all_.substr(6000), ReadOn(fresh, 6000));
+}
+
+}  // namespace
+}  // namespace pipedup
