@@ -1,5 +1,5 @@
-# Fails when a file of src/ includes a layer that it may not, when <zmq.hpp> or a POSIX header
-# is included outside its one place, or when a client includes more than include/pipedup/.
+# Fails when a file of src/ includes a layer that it may not, when <zmq.hpp>, <microhttpd.h> or a
+# POSIX header is included outside its one place, or when a client includes more than include/pipedup/.
 # Run by the build: cmake -DSOURCE_DIR=... -P check_layers.cmake
 cmake_minimum_required(VERSION 3.25)
 set(may_include_base base)
@@ -10,12 +10,13 @@ set(may_include_net base os wire net)
 foreach(layer source publish subscribe consume)
   set(may_include_${layer} base os wire journal net ${layer})
 endforeach()
+set(may_include_http base os wire journal http)
 set(may_include_cli base os wire cli)
 set(may_include_top base wire top)
 set(may_include_programs
-  base os wire journal net source publish subscribe consume top cli programs)
+  base os wire journal net source publish subscribe consume http top cli programs)
 
-set(layers base os wire journal net source publish subscribe consume top cli programs)
+set(layers base os wire journal net source publish subscribe consume http top cli programs)
 set(posix "unistd|fcntl|poll|signal|spawn|sys/[a-z_]+|netinet/[a-z]+|arpa/[a-z]+|pthread|termios")
 set(errors "")
 
@@ -27,7 +28,7 @@ foreach(layer IN LISTS layers)
     foreach(line IN LISTS lines)
       # The plain types of the public API are everybody's; its calls belong to those who make them.
       if(line MATCHES "\"pipedup/types.h\"" OR
-         (line MATCHES "\"pipedup/" AND layer MATCHES "^(cli|programs)$"))
+         (line MATCHES "\"pipedup/" AND layer MATCHES "^(http|cli|programs)$"))
         continue()
       endif()
       if(line MATCHES "^#include \"([a-z_]+)/" AND NOT CMAKE_MATCH_1 IN_LIST may_include_${layer})
@@ -36,6 +37,9 @@ foreach(layer IN LISTS layers)
       endif()
       if(line MATCHES "zmq" AND NOT layer STREQUAL net)
         list(APPEND errors "${shown}: ${line}: ZeroMQ is included in src/net only")
+      endif()
+      if(line MATCHES "microhttpd" AND NOT layer STREQUAL http)
+        list(APPEND errors "${shown}: ${line}: libmicrohttpd is included in src/http only")
       endif()
       if(line MATCHES "<(${posix})\\.h>" AND NOT layer STREQUAL os)
         list(APPEND errors "${shown}: ${line}: POSIX headers are included in src/os only")

@@ -152,6 +152,12 @@ bool IsReadable(int fd) {
   return ::poll(&item, 1, 0) > 0;
 }
 
+bool PeerHasClosed(int fd) {
+  char byte = 0;
+  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void WaitWritable(int fd) {
   pollfd item{fd, POLLOUT, 0};
   (void)::poll(&item, 1,

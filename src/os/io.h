@@ -72,6 +72,10 @@ void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout);
 /// Whether a read of `fd` would return at once.
 bool IsReadable(int fd);
 
+/// Whether the other side of a socket has closed it, or has said that it sends nothing more.
+/// Nothing is taken from the socket.
+bool PeerHasClosed(int fd);
+
 /// Waits until `fd` can be written or a signal comes, for descriptors that somebody else has
 /// made non-blocking.
 void WaitWritable(int fd);

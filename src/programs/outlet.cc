@@ -49,9 +49,10 @@ control::Hello OlderHello(control::Hello hello, const std::string& stream) {
 
 }  // namespace
 
-Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-               Reporter& reporter, const control::Welcome& session, KeptJournal kept,
-               control::Hello hello, std::vector<std::string> path, OnChange on_change)
+Outlet::Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http,
+               const RelayOptions& options, Reporter& reporter, const control::Welcome& session,
+               KeptJournal kept, control::Hello hello, std::vector<std::string> path,
+               OnChange on_change)
     : loop_(loop),
       options_(options),
       reporter_(reporter),
@@ -74,6 +75,7 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, const RelayOpt
       MakePublisherOptions(options.publish, stream_, std::move(path), *this,
                            LevelOf(options.publish, session), *kept_.journal),
       events);
+  http_ = std::make_unique<HttpTap>(http, stream_, *kept_.journal, *publisher_);
   SetOrigin(session.tail, session.started_ns, std::max(session.head, session.reached));
 }
 
@@ -94,6 +96,7 @@ void Outlet::Append(const BlockHeader& header, Position from, const SharedBytes&
 void Outlet::End(std::uint32_t exit_status) {
   older_.ExpectEnd();
   kept_.journal->Settle();
+  http_->End(exit_status, options_.publish.linger, [this] { Change(); });
   publisher_->End(exit_status);
 }
 
@@ -117,7 +120,7 @@ void Outlet::Leave() {
   loop_.Cancel(std::exchange(give_up_, 0));
   if (done_) return;
   publisher_->Leave();
-  done_ = true;
+  done_ = left_ = true;
   Change();
 }
 

@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "pipedup/reporter.h"
+#include "programs/http_side.h"
 #include "programs/publisher_reports.h"
 #include "programs/relay_journals.h"
 #include "programs/relay_options.h"
@@ -28,9 +29,10 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
 
   /// Publishes `session`, and keeps it in `kept`. `hello` is what this relay says to its
   /// parents when it asks for what is older; `path`: PublisherOptions.
-  Outlet(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-         Reporter& reporter, const control::Welcome& session, KeptJournal kept,
-         control::Hello hello, std::vector<std::string> path, OnChange on_change);
+  Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http,
+         const RelayOptions& options, Reporter& reporter, const control::Welcome& session,
+         KeptJournal kept, control::Hello hello, std::vector<std::string> path,
+         OnChange on_change);
   ~Outlet() override;
 
   SessionId session() const { return kept_.journal->session(); }
@@ -54,7 +56,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   /// Nothing more should come for now: a subscriber is too far behind, or the disk.
   bool held() const { return hold_.held() || kept_.journal->congested(); }
   /// After End or Drain: it is over, and may be destroyed.
-  bool done() const { return done_; }
+  bool done() const { return done_ && (left_ || http_->done()); }
   /// Members that did not confirm the end.
   bool unconfirmed() const { return unconfirmed_; }
 
@@ -92,8 +94,10 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   EventLoop::TimerId give_up_ = 0;
   EventLoop::TimerId change_ = 0;
   bool done_ = false;
+  bool left_ = false;
   bool unconfirmed_ = false;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<HttpTap> http_;
 };
 
 }  // namespace pipedup

@@ -18,6 +18,7 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kTiB = kMiB * 1024 * 1024;
 constexpr std::uint64_t kMostSubscribers = 1'000'000;
 constexpr std::chrono::nanoseconds kDay = 24h;
+constexpr std::uint16_t kDefaultHttpPort = 5592;
 constexpr const char* kDefaultBind = "tcp://127.0.0.1:5590";
 
 Endpoint DefaultEndpoint() {
@@ -33,6 +34,21 @@ cli::Store AddEndpoint(std::vector<Endpoint>* to) {
     to->push_back(std::move(*endpoint));
     return "";
   };
+}
+
+/// As an endpoint, with a port of its own where none is given.
+std::string SetHttp(std::string_view text, PubOptions* to) {
+  if (!text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos) {
+    return cli::Quote(text) + " is not an address: ':" + std::string(text) + "' is a port here";
+  }
+  std::string why;
+  std::optional<Endpoint> endpoint = ParseEndpoint(text, &why);
+  if (endpoint && endpoint->kind != Endpoint::Kind::kTcp) why = "HTTP is served over tcp";
+  if (!why.empty()) return cli::Quote(text) + " is not an address for HTTP: " + why;
+  const bool has_port = text.ends_with(":" + std::to_string(endpoint->port));
+  if (!has_port && endpoint->port == kDefaultPort) endpoint->port = kDefaultHttpPort;
+  to->http = std::move(endpoint);
+  return "";
 }
 
 std::string SetSync(std::string_view text, PubOptions* to) {
@@ -151,7 +167,7 @@ std::vector<Option> NetworkOptions(PubOptions* to) {
        .target = cli::List(AddEndpoint(&to->bind), kDefaultBind),
        .group = "Network"},
       {.name = "insecure",
-       .summary = "Allow --bind beyond this machine, without keys.",
+       .summary = "Allow --bind beyond this machine without keys, and --http without a token.",
        .details = "Whoever can connect can read the stream.",
        .target = cli::Flag(&to->insecure)},
       {.name = "compress",
@@ -180,6 +196,31 @@ std::vector<Option> NetworkOptions(PubOptions* to) {
            "comment. SIGHUP means that it is read again, and nothing else then: whoever came "
            "with a key that is no longer there is cut off at once.",
        .target = cli::KeyFile(&to->allow_keys)},
+  };
+}
+
+std::vector<Option> HttpOptions(PubOptions* to) {
+  return {
+      {.name = "http",
+       .value = "ADDRESS:PORT",
+       .summary = "Serve HTTP here: a live page, the stream, metrics, health.",
+       .details =
+           "/ in a browser; /stream and /events are the stream, /stats and /metrics what "
+           "there is to know of it, /healthz and /readyz for those who look after "
+           "processes. ADDRESS: this machine if it is left out, * for all; PORT: 5592 if it "
+           "is left out. What other machines can reach needs --http-token, or --insecure.",
+       .target = cli::Custom([to](std::string_view text) { return SetHttp(text, to); }),
+       .group = "HTTP",
+       .shown_default = "no HTTP"},
+      {.name = "http-token",
+       .value = "FILE",
+       .summary = "Serve the stream and what concerns it only to those who show this token.",
+       .details =
+           "FILE has one line, and is readable by this user alone. Shown as Authorization: "
+           "Bearer TOKEN; the page asks for it. HTTP is not encrypted: beyond this machine "
+           "put a proxy that does that in front of it.",
+       .target = cli::KeyFile(&to->http_token),
+       .shown_default = "none is asked for"},
   };
 }
 
@@ -254,6 +295,28 @@ std::string Complete(PubOptions* options) {
   return "";
 }
 
+/// Who may read over HTTP is no wider a circle than it is otherwise, unless that is said.
+std::string CheckHttp(const PubOptions& options) {
+  if (!options.http) {
+    return options.http_token.empty() ? "" : "--http-token: it is of no use without --http";
+  }
+  if (!options.http_token.empty() || options.insecure) return "";
+  const std::string ways =
+      ": ask for a token (--http-token FILE), or give --insecure to let anyone who can connect "
+      "read the stream";
+  if (!options.http->IsLocal()) {
+    const std::string address = options.http->data().substr(std::string_view("tcp://").size());
+    return "--http: " + cli::Quote(address) + " can be reached from other machines" + ways;
+  }
+  if (!options.allow_keys.empty()) {
+    return "--http: with --allow-keys only those with a key read the stream, but over HTTP "
+           "anyone "
+           "on this machine could" +
+           ways;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<Option> DiskOptions(PubOptions* to) {
@@ -290,7 +353,7 @@ std::string CompleteDisk(PubOptions* options) {
 
 std::vector<Option> SharedOptions(PubOptions* to) {
   std::vector<Option> all = RetentionOptions(to);
-  for (auto* more : {NetworkOptions, SubscriberOptionsOf}) {
+  for (auto* more : {NetworkOptions, HttpOptions, SubscriberOptionsOf}) {
     for (Option& option : more(to)) all.push_back(std::move(option));
   }
   return all;
@@ -309,7 +372,7 @@ std::string CompleteShared(PubOptions* options, const std::string& secret) {
            "that pipedup-keygen makes (--curve-secret FILE --allow-keys FILE), or give "
            "--insecure to let anyone who can connect read the stream";
   }
-  return "";
+  return CheckHttp(*options);
 }
 
 cli::Program PubProgram(PubOptions* to, const std::string& libraries) {

@@ -37,6 +37,8 @@ struct PubOptions {
   SyncMode sync = SyncMode::kInterval;  ///< of a journal on disk
   std::chrono::nanoseconds sync_interval = std::chrono::seconds(1);
   std::optional<std::uint32_t> journal_group;  ///< may read the journal's files
+  std::optional<Endpoint> http;                ///< tcp; nothing: no HTTP
+  std::string http_token;                      ///< file; empty: none is asked for
   bool progress = false;
   bool force_progress = false;
   std::string exec;                   ///< the producer as a command for sh; becomes `producer`

@@ -50,7 +50,9 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
       publisher_(server_, journal_, MakePublisherOptions(options), *this),
-      hold_(loop_, reporter) {
+      hold_(loop_, reporter),
+      http_(loop_, connections, options, reporter),
+      http_tap_(http_, options.stream, journal_, publisher_) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
   if (journal_.sync_fd() >= 0) {
     loop_.OnReadable(journal_.sync_fd(), [this] {
@@ -197,6 +199,7 @@ void PublishRun::EndWhenInputIsOver() {
   } else if (signal_ != 0) {
     status = static_cast<std::uint32_t>(kExitSignalBase + signal_);
   }
+  http_tap_.End(status, options_.linger, [this] { StopWhenDone(); });
   publisher_.End(status);
 }
 
@@ -231,6 +234,7 @@ void PublishRun::OnSignals() {
     if (signal.number == SIGUSR1 || signal.number == SIGUSR2) continue;
     if (signal_ != 0 || input_ended_) {
       signal_ = signal.number;
+      http_tap_.Cut();
       publisher_.FinishNow();  // asked a second time, or at the end already
       continue;
     }
@@ -308,7 +312,7 @@ void PublishRun::OnFinished(const std::vector<std::string>& unconfirmed) {
 void PublishRun::StopWhenDone() {
   const bool tee_done =
       !tee_ || tee_->state() != Writer::State::kOpen || tee_->queued() == 0 || signal_ != 0;
-  if (finished_ && tee_done) loop_.Stop();
+  if (finished_ && tee_done && http_tap_.done()) loop_.Stop();
 }
 
 // Of this run: a journal on disk may hold what others have published.

@@ -16,6 +16,7 @@
 #include "os/connections.h"
 #include "os/signals.h"
 #include "pipedup/reporter.h"
+#include "programs/http_side.h"
 #include "programs/pub_options.h"
 #include "programs/publisher_reports.h"
 #include "publish/publisher.h"
@@ -66,6 +67,8 @@ class PublishRun final : private PublisherEvents {
   Server server_;
   Publisher publisher_;
   HoldReport hold_;
+  HttpSide http_;
+  HttpTap http_tap_;
   std::optional<Child> producer_;
   UniqueFd producer_output_;
   std::optional<Source> source_;

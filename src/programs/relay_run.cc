@@ -76,6 +76,7 @@ RelayRun::RelayRun(const RelayOptions& options, Reporter& reporter, Connections&
           LoadRelayKeys(options.server_key, options.publish.curve_secret, options.encrypt)),
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
+      http_(loop_, connections, options.publish, reporter),
       directory_(HoldDirectory(options.publish)),
       id_(directory_ ? KeptId(directory_->path(), reporter) : RandomHex(kIdBytes)),
       started_(loop_.now()) {
@@ -116,9 +117,9 @@ void RelayRun::FindStreams() {
 void RelayRun::Add(const std::string& name) {
   if (streams_.contains(name)) return;
   loop_.Cancel(std::exchange(look_, 0));
-  streams_[name].stream =
-      std::make_unique<RelayedStream>(context_, loop_, server_, options_, reporter_, name, id_,
-                                      [this, name](int status) { OnOver(name, status); });
+  streams_[name].stream = std::make_unique<RelayedStream>(
+      context_, loop_, server_, http_, options_, reporter_, name, id_,
+      [this, name](int status) { OnOver(name, status); });
 }
 
 // As long as there is no stream: what is waited for, and for how long.

@@ -13,6 +13,7 @@
 #include "os/connections.h"
 #include "os/signals.h"
 #include "pipedup/reporter.h"
+#include "programs/http_side.h"
 #include "programs/publisher_reports.h"
 #include "programs/relay_options.h"
 #include "programs/relayed_stream.h"
@@ -48,6 +49,7 @@ class RelayRun {
   EventLoop loop_;
   ServerReports server_reports_;
   Server server_;
+  HttpSide http_;
   const std::optional<JournalDirectory> directory_;  // of --journal, while it runs
   const std::string id_;
   std::vector<std::unique_ptr<StreamList>> finders_;  // one per parent

@@ -51,12 +51,13 @@ std::string About(const std::string& endpoint) {
 
 }  // namespace
 
-RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server,
+RelayedStream::RelayedStream(Context& context, EventLoop& loop, Server& server, HttpSide& http,
                              const RelayOptions& options, Reporter& reporter,
                              const std::string& stream, const std::string& relay_id,
                              std::function<void(int)> on_over)
     : loop_(loop),
       server_(server),
+      http_(http),
       options_(options),
       reporter_(reporter),
       relay_id_(relay_id),
@@ -96,9 +97,9 @@ void RelayedStream::Open(const control::Welcome& session, Position begin) {
   last_.reset();
   std::vector<std::string> path = session.path;
   path.push_back(relay_id_);
-  outlet_ = std::make_unique<Outlet>(context_, loop_, server_, options_, reporter_, session,
-                                     std::move(kept), parents_.front().hello, std::move(path),
-                                     [this] { OnOutletChange(); });
+  outlet_ = std::make_unique<Outlet>(context_, loop_, server_, http_, options_, reporter_,
+                                     session, std::move(kept), parents_.front().hello,
+                                     std::move(path), [this] { OnOutletChange(); });
   ReportListening(reporter_, "'" + stream_ + "' from " + options_.from.front().data(),
                   {{"stream", stream_},
                    {"session", Hex(session.session)},

@@ -25,9 +25,9 @@ class RelayedStream final : private StreamEvents {
  public:
   /// `relay_id` is that of the process. `on_over` is told once, from the loop, when there is
   /// nothing more to be passed on: the exit status.
-  RelayedStream(Context& context, EventLoop& loop, Server& server, const RelayOptions& options,
-                Reporter& reporter, const std::string& stream, const std::string& relay_id,
-                std::function<void(int)> on_over);
+  RelayedStream(Context& context, EventLoop& loop, Server& server, HttpSide& http,
+                const RelayOptions& options, Reporter& reporter, const std::string& stream,
+                const std::string& relay_id, std::function<void(int)> on_over);
   ~RelayedStream() override;
 
   /// Tells parent and subscribers that this relay leaves; the stream has not ended.
@@ -60,6 +60,7 @@ class RelayedStream final : private StreamEvents {
 
   EventLoop& loop_;
   Server& server_;
+  HttpSide& http_;
   const RelayOptions& options_;
   Reporter& reporter_;
   const std::string relay_id_;

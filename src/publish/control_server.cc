@@ -348,7 +348,7 @@ void ControlServer::OnStats(const std::string& route, const control::StatsReques
   ServedStream& stream = asked != nullptr ? *asked : *streams_.front();
   const double cost = 1 + static_cast<double>(stream.members.size()) / kRowsPerToken;
   if (stats_made_.Take(cost, loop_.now()) || stream.stats.size() == 0) {
-    stream.stats = StatsText(stream);
+    stream.stats = Own(control::Encode(StatsOf(stream)));
   }
   const auto answers = answers_.find(route);
   if (answers != answers_.end() && answers->second->bytes() > 0) {
@@ -375,7 +375,7 @@ void ControlServer::OnList(const std::string& route, const control::List& reques
   Reply(route, answer);
 }
 
-SharedBytes ControlServer::StatsText(const ServedStream& stream) const {
+control::Stats ControlServer::StatsOf(const ServedStream& stream) const {
   control::Stats stats;
   stats.stream = stream.name;
   stats.session = stream.journal.session();
@@ -393,7 +393,7 @@ SharedBytes ControlServer::StatsText(const ServedStream& stream) const {
   if (stream.extra_counters) stream.extra_counters(&stats.counters);
   stats.subscribers = MakeRows(stream.members, stream.journal, stream.waits_for, row_secret_);
   stats.subscribers_total = stream.members.size();
-  return Own(control::Encode(stats));
+  return stats;
 }
 
 // ---- answers ----

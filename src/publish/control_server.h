@@ -113,6 +113,8 @@ class ControlServer {
   /// What `stream.older` answers: blocks, and then how it ended; null: there is no answer.
   void OnOlderBlock(ServedStream& stream, std::uint64_t ticket, Block block);
   void OnOlderDone(ServedStream& stream, std::uint64_t ticket, const control::Done* done);
+  /// What is to be told of a stream and its members.
+  control::Stats StatsOf(const ServedStream& stream) const;
   /// Of all streams.
   std::size_t members() const;
   const ControlServerCounters& counters() const { return counters_; }
@@ -142,7 +144,6 @@ class ControlServer {
   void OnStatus(const std::string& route, const control::Status& status);
   void OnList(const std::string& route, const control::List& list);
   void OnStats(const std::string& route, const control::StatsRequest& request);
-  SharedBytes StatsText(const ServedStream& stream) const;
   bool MayServe(const std::string& route, bool is_member, int descriptor);
   void Serve();
   bool ServeMember(ServedStream& stream, Member& member, std::size_t* sent);

@@ -83,6 +83,8 @@ class Publisher final : private ControlServerEvents {
 
   const Members& members() const { return members_; }
   std::size_t ready() const;
+  /// What subscribers are told who ask for it.
+  control::Stats Stats() const { return server_.control().StatsOf(served_); }
 
  private:
   void OnJoined(const Member& member) override;

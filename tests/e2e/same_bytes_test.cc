@@ -15,30 +15,6 @@ namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
 
-struct Content {
-  const char* name;
-  std::string bytes;
-};
-
-/// What is hard about bytes and records, one thing each.
-std::vector<Content> Corpus() {
-  using namespace std::string_literals;
-  return {
-      {"Empty", ""},
-      {"OneDelimiter", "\n"},
-      {"OneNul", "\0"s},
-      {"OneByte", "x"},
-      {"Nul", "a\0b\0\0c\n\0\nd\0"s},
-      {"CarriageReturn", "one\r\ntwo\r\rthree\r\n\r\n"},
-      {"BlankLines", "\n\n\nx\n\n\n"},
-      {"NoFinalNewline", "first\nsecond without an end"},
-      {"InvalidUtf8", "\xff\xfe\x80\xc3\n\xed\xa0\x80 \xf8\x88\n\xc0\xaf\n"},
-      {"EveryByte", MakeRecords(3, 300'000)},
-      {"HugeRecords", std::string(10 * kMiB, 'r') + "\n" + std::string(10 * kMiB, 's') + "\n"},
-      {"HugeUnfinishedRecord", std::string(10 * kMiB, 'u')},
-  };
-}
-
 std::string BindFor(const std::string& transport, const TempDir& directory) {
   if (transport == "ipc") return "ipc://" + directory / "s";
   return transport == "ipv6" ? "tcp://[::1]:0" : "tcp://127.0.0.1:0";

@@ -8,7 +8,8 @@
 # Compile and link the programs, and make their manual pages.
 build_packages=(
   g++:g++ cmake:cmake ninja-build:ninja pkg-config:pkg-config
-  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev scdoc:scdoc
+  libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev
+  libmicrohttpd-dev scdoc:scdoc
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)
@@ -16,6 +17,11 @@ demo_packages=(nginx-light:nginx curl:curl)
 # and iptables by those that unplug a network; benchmarks are not run, but they have to compile.
 test_packages=(
   libgtest-dev libbenchmark-dev libsodium-dev procps:ps python3:python3 iproute2:ip iptables:iptables
+)
+# The live page in a browser, and what Prometheus thinks of the metrics. Fonts, so that letters are
+# seen where none are installed.
+page_packages=(
+  chromium:chromium nodejs:node npm:npm prometheus:promtool fonts-liberation fonts-dejavu-core
 )
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)

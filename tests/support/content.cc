@@ -33,4 +33,23 @@ std::string MakeLines(char label, std::size_t count, std::size_t first) {
   return made;
 }
 
+std::vector<Content> Corpus() {
+  using namespace std::string_literals;
+  constexpr std::size_t kMiB = 1024 * 1024;
+  return {
+      {"Empty", ""},
+      {"OneDelimiter", "\n"},
+      {"OneNul", "\0"s},
+      {"OneByte", "x"},
+      {"Nul", "a\0b\0\0c\n\0\nd\0"s},
+      {"CarriageReturn", "one\r\ntwo\r\rthree\r\n\r\n"},
+      {"BlankLines", "\n\n\nx\n\n\n"},
+      {"NoFinalNewline", "first\nsecond without an end"},
+      {"InvalidUtf8", "\xff\xfe\x80\xc3\n\xed\xa0\x80 \xf8\x88\n\xc0\xaf\n"},
+      {"EveryByte", MakeRecords(3, 300'000)},
+      {"HugeRecords", std::string(10 * kMiB, 'r') + "\n" + std::string(10 * kMiB, 's') + "\n"},
+      {"HugeUnfinishedRecord", std::string(10 * kMiB, 'u')},
+  };
+}
+
 }  // namespace pipedup::test

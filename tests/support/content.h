@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace pipedup::test {
 
@@ -13,5 +14,13 @@ std::string MakeRecords(std::uint64_t seed, std::size_t bytes, char delimiter = 
 
 /// `count` numbered lines of text that begin with `label`: "A 00000017 …\n".
 std::string MakeLines(char label, std::size_t count, std::size_t first = 0);
+
+struct Content {
+  const char* name;
+  std::string bytes;
+};
+
+/// What is hard about bytes and records, one thing each.
+std::vector<Content> Corpus();
 
 }  // namespace pipedup::test

@@ -21,6 +21,8 @@ class RawPeer {
   const std::string& Received();
   /// Everything up to the end of the connection, or of `patience`.
   const std::string& ReceivedToTheEnd(Duration patience = kPatience);
+  /// The other side has closed the connection, and everything was received.
+  bool ended() const { return ended_; }
 
  private:
   UniqueFd socket_;

@@ -1,0 +1,94 @@
+// What a live response is made of: a position in a stream.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "http/events.h"
+#include "http/hub.h"
+#include "pipedup/types.h"
+
+namespace pipedup::http {
+
+/// Told, in the thread of HTTP, of what a reader was not given.
+using OnGap = std::function<void(const Stream& stream, Position from, Position to)>;
+
+class Body {
+ public:
+  enum class Outcome : std::uint8_t {
+    kBytes,   ///< some were written
+    kWait,    ///< nothing now: ask again when there is more
+    kEnd,     ///< that was all
+    kBroken,  ///< that was not all, and nothing more comes: the reader has to notice
+  };
+  virtual ~Body();
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+
+  /// Writes the next bytes to `into`; `*count` of them.
+  virtual Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) = 0;
+  /// After kWait: whether Fill would come to something else now. Any thread, while no other one
+  /// uses the body.
+  virtual bool HasMore(TimePoint now) const = 0;
+  /// Its reader has gone: the next Fill is kBroken.
+  void Abandon() { abandoned_ = true; }
+
+ protected:
+  Body(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+
+  Stream& stream() const { return *stream_; }
+  Position position() const { return position_; }
+  /// What stands at position(), which moves behind it; a gap is told of first.
+  struct Step {
+    Outcome outcome = Outcome::kWait;  ///< kBytes: `bytes`, or a gap
+    SharedBytes bytes;                 ///< to be let go of at once
+    Position gap_to = 0;               ///< 0: none
+  };
+  Step Next(std::size_t max);
+  bool stands_at_more() const;
+  void CountSent(std::size_t count) { stream_->counters().sent_bytes.fetch_add(count); }
+
+ private:
+  const std::shared_ptr<Stream> stream_;
+  Position position_;
+  const OnGap on_gap_;
+  bool abandoned_ = false;
+};
+
+/// The bytes, and nothing else. A gap breaks it off, and so does a publisher that leaves.
+class BytesBody final : public Body {
+ public:
+  BytesBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap)
+      : Body(std::move(stream), position, std::move(on_gap)) {}
+
+  Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
+  bool HasMore(TimePoint) const override { return stands_at_more(); }
+};
+
+/// Server-sent events: see EventWriter. Gaps are events, and what there was before them goes on
+/// behind them.
+class EventsBody final : public Body {
+ public:
+  EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+
+  Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
+  bool HasMore(TimePoint now) const override {
+    return stands_at_more() || now >= keep_alive_at_;
+  }
+
+ private:
+  Outcome More(TimePoint now);
+
+  EventWriter writer_;
+  std::string out_;
+  std::size_t sent_ = 0;  // of out_
+  bool ended_ = false;
+  TimePoint keep_alive_at_;
+};
+
+}  // namespace pipedup::http

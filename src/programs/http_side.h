@@ -1,0 +1,82 @@
+// HTTP beside the network: what of the loop's the HTTP server is shown, and when.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/hub.h"
+#include "http/server.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "os/connections.h"
+#include "pipedup/reporter.h"
+#include "programs/pub_options.h"
+#include "publish/publisher.h"
+
+namespace pipedup {
+
+class HttpTap;
+
+/// The server of --http, if that is given; without it all of this does nothing. The loop must
+/// outlive it.
+class HttpSide {
+ public:
+  /// Listens, and says where. Throws Error.
+  HttpSide(EventLoop& loop, Connections& connections, const PubOptions& options,
+           Reporter& reporter);
+  ~HttpSide();
+  HttpSide(const HttpSide&) = delete;
+  HttpSide& operator=(const HttpSide&) = delete;
+
+ private:
+  friend class HttpTap;
+  void Listen(Connections& connections);
+  void Beat();
+  void MakeSnapshot();
+  void SayReadiness();
+
+  EventLoop& loop_;
+  const PubOptions& options_;
+  Reporter& reporter_;
+  http::Hub hub_;
+  std::vector<HttpTap*> taps_;  // the newest first
+  EventLoop::WatchId wish_ = 0;
+  EventLoop::TimerId beat_ = 0;
+  std::unique_ptr<http::Server> server_;
+};
+
+/// One session of a stream, as it can be read over HTTP. Journal and publisher must outlive it.
+class HttpTap {
+ public:
+  HttpTap(HttpSide& side, const std::string& name, Journal& journal,
+          const Publisher& publisher);
+  /// Cuts off whoever still reads.
+  ~HttpTap();
+  HttpTap(const HttpTap&) = delete;
+  HttpTap& operator=(const HttpTap&) = delete;
+
+  /// Nothing comes after what is published. `on_done` is called, from the loop, when all
+  /// readers have it or `linger` is over; those who do not have it then are said.
+  void End(std::uint32_t status, Duration linger, std::function<void()> on_done);
+  /// Nobody is waited for.
+  void Cut();
+  /// After End: nobody is waited for any more. Before it: true.
+  bool done() const { return look_ == 0; }
+
+ private:
+  friend class HttpSide;
+  void Look();
+
+  HttpSide& side_;
+  Journal& journal_;
+  const Publisher& publisher_;
+  std::shared_ptr<http::Stream> stream_;  // null without --http
+  std::function<void()> on_done_;
+  EventLoop::TimerId look_ = 0;
+  TimePoint until_{};
+};
+
+}  // namespace pipedup
