@@ -49,12 +49,19 @@ struct Hint {
   std::shared_ptr<Outstanding> account;
 };
 
+// libzmq looks names up in the I/O thread of whoever connects, which may take many seconds. So
+// the first thread is for connectors, and the peers of listeners are in the others: a relay
+// whose parent's name is gone goes on serving its readers.
+constexpr std::uint64_t kConnectorThread = 1;  // a mask, bit 0 is the first
+constexpr std::uint64_t kListenerThreads = ~kConnectorThread;
+
 // A server encrypts for each peer by itself, in the I/O thread that has the peer's connection.
 // All that a client decrypts comes over one connection.
 int IoThreads(const CurveKeys& keys) {
-  constexpr unsigned kMostIoThreads = 4;
-  if (keys.secret.empty() || keys.plain_listeners) return 1;
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostIoThreads));
+  constexpr unsigned kMostForListeners = 4;
+  if (keys.secret.empty() || keys.plain_listeners) return 2;
+  return 1 + static_cast<int>(
+                 std::clamp(std::thread::hardware_concurrency(), 1U, kMostForListeners));
 }
 
 void Release(void*, void* hint) {
@@ -175,6 +182,7 @@ void Socket::SetCommon(const Context& context, std::int64_t max_message_bytes, i
 Socket Socket::Pub(Context& context, int send_high_water_mark) {
   Socket socket(context, zmq::socket_type::pub);
   socket.SetCommon(context, kMaxSubscriptionBytes, 0);
+  socket.socket_.set(zmq::sockopt::affinity, kListenerThreads);
   context.SetListenerKeys(socket.socket_);
   // Before the bind or never: on a live socket 4.3.4 tells the pipe of every peer, also of one
   // that is just leaving, whose pipe the I/O thread has freed: a crash under load.
@@ -187,6 +195,7 @@ Socket Socket::Pub(Context& context, int send_high_water_mark) {
 Socket Socket::Router(Context& context) {
   Socket socket(context, zmq::socket_type::router);
   socket.SetCommon(context, control::kMaxRequestBytes, 0);
+  socket.socket_.set(zmq::sockopt::affinity, kListenerThreads);
   context.SetListenerKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.socket_.set(zmq::sockopt::backlog, kBacklog);
@@ -198,6 +207,7 @@ Socket Socket::Router(Context& context) {
 Socket Socket::Sub(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::sub);
   socket.SetCommon(context, kMaxBlockBytes + 4096, 0);
+  socket.socket_.set(zmq::sockopt::affinity, kConnectorThread);
   context.SetConnectorKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
@@ -209,6 +219,7 @@ Socket Socket::Sub(Context& context, bool ipv6) {
 Socket Socket::Dealer(Context& context, bool ipv6) {
   Socket socket(context, zmq::socket_type::dealer);
   socket.SetCommon(context, kMaxBlockBytes + 4096, kFarewellMs);
+  socket.socket_.set(zmq::sockopt::affinity, kConnectorThread);
   context.SetConnectorKeys(socket.socket_);
   socket.socket_.set(zmq::sockopt::ipv6, ipv6 ? 1 : 0);
   socket.socket_.set(zmq::sockopt::sndhwm, kSendQueue);
