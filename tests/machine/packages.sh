@@ -31,6 +31,11 @@ package_packages=(
   systemd:systemd-analyze strace:strace debootstrap:debootstrap
 )
 
+# A container engine, and what a base image is made with where none can be pulled.
+docker_packages=(
+  docker.io:dockerd docker-compose:docker-compose debootstrap:debootstrap procps:ps iproute2:ip
+)
+
 # Daemons live in sbin, which an ordinary user of Debian does not have in PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -85,8 +90,8 @@ install_packages() {
 }
 
 # install_without_starting_services NAME...
-# nginx's package starts a server on port 80 and enables it for the next boot. We want the
-# program only, so a policy forbids starting anything during this one installation.
+# Packages of servers start them, and enable them for the next boot. We want the programs only,
+# so a policy forbids starting anything during this one installation.
 install_without_starting_services() {
   local policy=/usr/sbin/policy-rc.d own_policy=0 status=0 name
   if [[ ! -e $policy ]]; then
@@ -99,7 +104,11 @@ install_without_starting_services() {
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -q --no-install-recommends "$@" || status=1
   for name in "$@"; do
-    if [[ $name == nginx* && $status == 0 ]]; then as_root update-rc.d nginx disable || true; fi
+    ((status == 0)) || break
+    case $name in
+      nginx*) as_root update-rc.d nginx disable || true ;;
+      docker.io) as_root update-rc.d docker disable || true ;;
+    esac
   done
   if ((own_policy)); then as_root rm -f "$policy"; fi
   return "$status"
