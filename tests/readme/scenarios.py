@@ -9,7 +9,7 @@ import subprocess
 
 LOG = pathlib.Path("/var/log/nginx/access.log")
 # Folders that a scenario sees empty, and nobody else sees changed.
-PRIVATE_FOLDERS = ["/var/log", "/var/lib", "/run", "/dev/shm"]
+PRIVATE_FOLDERS = ["/var/log", "/var/lib", "/run", "/dev/shm", "/usr/local"]
 
 
 def live_subscribers(answer):
@@ -150,6 +150,13 @@ def who_is_slow(s):
     s.stop(slow)
 
 
+def install(s):
+    s.run("cmake --install build/release", cwd=s.root)
+    assert s.run_aside("/usr/local/bin/pipedup-pub --version").startswith("pipedup-pub ")
+    s.run("cd build/release && cpack", cwd=s.root)
+    assert list((s.root / "build/release").glob("pipedup_*.deb"))
+
+
 ALL = {
     "thirty_seconds": thirty_seconds,
     "web_server_log": web_server_log,
@@ -158,6 +165,18 @@ ALL = {
     "curl_tap": curl_tap,
     "local_programs": local_programs,
     "who_is_slow": who_is_slow,
+    "install": install,
 }
-# Commands that another test runs, which must hold them as they are: command, file.
-ELSEWHERE = {}
+# Commands that other tests run: where, and by which words.
+ELSEWHERE = {
+    "docker build -t pipedup -f docker/Dockerfile .": ("tests/docker/image.sh", "docker build "),
+    "docker-compose -f docker/tap/docker-compose.yml up -d":
+        ("tests/docker/cases/tap.sh", "docker-compose -f docker/tap/docker-compose.yml up -d"),
+    "docker-compose -f docker/tap/docker-compose.yml run --rm -T tap | grep --line-buffered /":
+        ("tests/docker/cases/tap.sh",
+         "docker-compose -f docker/tap/docker-compose.yml run --rm -T tap | grep --line-buffered /"),
+    "apt-get install ./pipedup_*.deb && man pipedup":
+        ("tests/package/inside", "apt_install ./pipedup_*.deb"),
+    "systemctl enable --now pipedup-pub@web1":
+        ("tests/package/booted", "systemctl start \"${services[@]}\""),
+}
