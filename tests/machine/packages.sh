@@ -13,6 +13,8 @@ build_packages=(
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)
+# What the README's commands need beside that.
+readme_packages=(jq:jq make:make)
 # The tests. procps and python3 are used by tests that look at processes or act as a peer, iproute2
 # and iptables by those that unplug a network; benchmarks are not run, but they have to compile.
 test_packages=(

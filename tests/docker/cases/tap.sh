@@ -6,10 +6,23 @@ tap() { compose run --rm -T --no-deps tap "$@" 2>tap.err; }
 
 app_has_printed() { (($(printed app | wc -l) >= $1)); }
 
+# docker-compose as it is called in the README, of whichever version is here.
+docker-compose() {
+  timeout --foreground "$patience_seconds" "${composer[@]}" --project-name "$project" "$@" </dev/null
+}
+
+as_in_the_readme() (
+  cd "$root" || exit 1
+  docker-compose -f docker/tap/docker-compose.yml up -d >"$1" 2>&1 || exit 1
+  docker-compose -f docker/tap/docker-compose.yml run --rm -T tap | grep --line-buffered / |
+    head -n 3 >"$1"
+)
+
 test_tap() {
   local joined status=0
   export EVERY=0.001
-  up
+  as_in_the_readme "$PWD/got.readme" 2>readme.err || true  # the tap ends with its reader: 141
+  [[ $(wc -l <got.readme) == 3 ]] || fail "the README's tap got: $(cat got.readme readme.err)"
   expect "the producer" app_has_printed 20
 
   tap --from start --count 300 >got.all || fail "a tap ended with $?: $(tail -n 2 tap.err)"
