@@ -10,8 +10,8 @@ namespace pipedup {
 /// it spins (tcp) or aborts (ipc), a message that never ends is kept to the end of memory, and
 /// a peer that subscribes faster than the subscriptions are taken in stops the whole socket.
 ///
-/// So this program defines accept, accept4, socket and recv itself, and the dynamic linker takes
-/// these in place of libc's for libzmq too. They do what libc's do, and
+/// So this program defines accept, accept4, socket and recv itself, and the dynamic linker
+/// takes these in place of libc's for libzmq too. They do what libc's do, and
 /// - close at once a connection whose descriptor is among the last ones that the process may
 ///   have. (The number of a new descriptor is the lowest that is free, and so is a gauge);
 /// - cut off a connection that has sent too much: see kMostUnheard, kDataBurst.
