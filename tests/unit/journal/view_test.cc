@@ -92,7 +92,8 @@ TEST_P(ViewTest, FindsTheLastRecordsAsTheJournalDoes) {
     Publish(journal, Line(1 + static_cast<std::size_t>(i * 7919) % 1500));
   }
   Publish(journal, "unfinished");
-  for (const std::uint64_t count : {0, 1, 2, 10, 300, 600, 900, 1200, 1999, 2000, 5000}) {
+  for (const std::uint64_t count :
+       {0U, 1U, 2U, 10U, 300U, 600U, 900U, 1200U, 1999U, 2000U, 5000U}) {
     EXPECT_EQ(journal.FindLast(count), reader.FindLast(count)) << count;
   }
 }
@@ -185,7 +186,7 @@ TEST_P(ViewTest, ShowsWhatIsOnDiskWithALookAtItsChecksums) {
   EXPECT_EQ(all_, ReadOn(reader, 0));
   for (int i = 0; i < 400; ++i) Publish(journal, Line(1000, static_cast<char>('A' + i % 26)));
   EXPECT_EQ(all_.substr(1000), ReadOn(reader, 1000));
-  for (const std::uint64_t count : {1, 300, 500, 800, 1000}) {
+  for (const std::uint64_t count : {1U, 300U, 500U, 800U, 1000U}) {
     EXPECT_EQ(journal.FindLast(count), reader.FindLast(count)) << count;
   }
   // Of a block that is damaged nothing is shown, and what is behind it is.
