@@ -85,7 +85,7 @@ void CheckDisplay(std::string_view text) {
     // Nothing but UTF-8 is left, so that this sees no more to escape than the backslashes.
     const auto slashes = static_cast<std::size_t>(std::count(shown.begin(), shown.end(), '\\'));
     Require(Displayable(shown, utf8).size() == shown.size() + slashes);
-    for (const std::size_t columns : {0, 1, 2, 7, 40}) {
+    for (const std::size_t columns : {0U, 1U, 2U, 7U, 40U}) {
       Require(DisplayColumns(CutToColumns(shown, columns, utf8)) <= columns);
     }
   }
