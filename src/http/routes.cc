@@ -69,13 +69,12 @@ Position Begin(Stream& stream, const From& from) {
 }
 
 /// Where the reader of an event goes on. One of a session that is not known here has seen
-/// nothing of this one.
+/// nothing of this one. It may be ahead of a relay that lags: then that is waited for.
 Position Resume(const Stream& stream, const EventId& last) {
   const JournalView& view = stream.view();
-  const auto known = [&](Position position) { return std::min(position, view.head()); };
-  if (!last.session || *last.session == view.session()) return known(last.position);
+  if (!last.session || *last.session == view.session()) return last.position;
   for (const PastSession& past : view.past_sessions()) {
-    if (past.session == *last.session) return known(std::min(last.position, past.end));
+    if (past.session == *last.session) return std::min(last.position, past.end);
   }
   return 0;
 }

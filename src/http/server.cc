@@ -193,11 +193,14 @@ MHD_Result Server::Implementation::Send(MHD_Connection* connection, const Reques
   if (answer.status >= 400) ++refused_;
   // libmicrohttpd 0.9.75 ends a body of unknown length even where there is none.
   if (request.method == "HEAD") answer.body.reset();
+  const bool streams = answer.body != nullptr;
   const ResponsePtr response = MakeResponse(connection, &answer);
   if (!response) return MHD_NO;
   const auto add = [&response](const std::string& name, const std::string& value) {
     (void)MHD_add_response_header(response.get(), name.c_str(), value.c_str());
   };
+  // It has no limit of time any more, and so nothing may follow.
+  if (streams) add("Connection", "close");
   add("Content-Type", answer.type);
   for (const auto& [name, value] : Routes::CommonHeaders()) add(name, value);
   for (const auto& [name, value] : answer.headers) add(name, value);

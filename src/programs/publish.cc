@@ -236,6 +236,7 @@ void PublishRun::OnSignals() {
       signal_ = signal.number;
       http_tap_.Cut();
       publisher_.FinishNow();  // asked a second time, or at the end already
+      StopWhenDone();          // it may have been HTTP that was waited for
       continue;
     }
     signal_ = signal.number;

@@ -1,5 +1,6 @@
 #include "programs/relay_journals.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -67,6 +68,7 @@ std::optional<KeptJournal> RelayJournals::TakeLast() {
   last_had_ended_ = note->ends_with(kEnded);
   last_ = ParseSession(std::string_view(*note).substr(0, kSessionDigits));
   if (last_ == 0) {
+    keep_all_ = true;
     reporter_.Warn("journal", "journal: " + NotePath() + ": says of no session");
     return std::nullopt;
   }
@@ -77,56 +79,79 @@ std::optional<KeptJournal> RelayJournals::TakeLast() {
                                   "' cannot be used: " + (label ? path : why));
     return std::nullopt;
   }
+  try {
+    KeptJournal kept = Open(last_, Common(last_, label->records));
+    if (kept.journal->tail() < kept.journal->head()) return kept;
+  } catch (const Error& error) {
+    unusable_ = last_;
+    reporter_.Warn("journal", error.what());
+  }
+  return std::nullopt;
+}
+
+KeptJournal RelayJournals::Open(SessionId session, JournalOptions made) {
   KeptJournal kept;
-  kept.directory.emplace(JournalDirectory::OnDisk(path, options_.journal_group));
-  JournalOptions made = Common(last_, label->records);
+  kept.directory.emplace(JournalDirectory::OnDisk(PathOf(session), options_.journal_group));
   made.directory = kept.directory->path();
   made.durable = DurableOptions();
   kept.journal = std::make_unique<Journal>(std::move(made));
-  if (kept.journal->tail() == kept.journal->head()) return std::nullopt;
   return kept;
 }
 
 // ---- what begins ----
 
 KeptJournal RelayJournals::Make(const control::Welcome& session, Position begin) {
-  KeptJournal kept;
-  JournalOptions made = Common(session.session, session.records);
-  for (const control::Past& past : session.past) made.past.push_back({past.session, past.end});
-  if (options_.journal.empty() || !OpenOnDisk(session.session, &made, &kept)) {
-    OpenInMemory(&made, &kept);
+  JournalOptions options = Common(session.session, session.records);
+  for (const control::Past& past : session.past) {
+    options.past.push_back({past.session, past.end});
   }
-  kept.journal = std::make_unique<Journal>(std::move(made));
+  KeptJournal kept = options_.journal.empty() ? MakeInMemory(options) : MakeOnDisk(options);
   kept.journal->Skip(begin, 0, "");
   return kept;
 }
 
-bool RelayJournals::OpenOnDisk(SessionId session, JournalOptions* made, KeptJournal* kept) {
-  const std::string path = PathOf(session);
-  // Something may be there, of positions that do not lead to where it begins now.
-  if (!JournalDirectory::RemoveOnDisk(path)) {
-    reporter_.Warn("journal", "journal: " + path +
-                                  " is still being read; what comes now is kept in memory");
-    return false;
+// A disk that fails shortens what is kept, and stops no stream.
+KeptJournal RelayJournals::MakeOnDisk(JournalOptions made) {
+  const SessionId session = made.session;
+  try {
+    // Something may be there, of positions that do not lead to where it begins now.
+    if (session == unusable_ || !Remove(session)) {
+      throw Error("journal: " + PathOf(session) + ": is in use, or no journal of that session");
+    }
+    if (!keep_all_) RemoveAllBut(session, last_);
+    KeptJournal kept = Open(session, made);
+    WriteNote(session, false);
+    return kept;
+  } catch (const Error& error) {
+    reporter_.Warn("journal", std::string(error.what()) + "; what comes now is kept in memory");
   }
-  RemoveAllBut(session, last_);
-  kept->directory.emplace(JournalDirectory::OnDisk(path, options_.journal_group));
-  made->directory = kept->directory->path();
-  made->durable = DurableOptions();
-  WriteNote(session, false);
-  return true;
+  return MakeInMemory(std::move(made));
 }
 
-void RelayJournals::OpenInMemory(JournalOptions* made, KeptJournal* kept) {
+KeptJournal RelayJournals::MakeInMemory(JournalOptions made) {
+  KeptJournal kept;
   const std::string name =
-      stream_ + "-" + Hex(made->session) + "-" + std::to_string(ProcessId());
-  if (auto directory = JournalDirectory::Create(RuntimeDirectories(), name, made->warn,
+      stream_ + "-" + Hex(made.session) + "-" + std::to_string(ProcessId());
+  if (auto directory = JournalDirectory::Create(RuntimeDirectories(), name, made.warn,
                                                 options_.journal_group)) {
-    kept->directory.emplace(std::move(*directory));
-    made->directory = kept->directory->path();
+    kept.directory.emplace(std::move(*directory));
+    made.directory = kept.directory->path();
   } else {
     reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
   }
+  kept.journal = std::make_unique<Journal>(std::move(made));
+  return kept;
+}
+
+/// Whatever is kept of `session`, if that is what is there. False if it is not, or in use.
+bool RelayJournals::Remove(SessionId session) const {
+  const std::string path = PathOf(session);
+  std::string why;
+  const std::optional<JournalLabel> label = ReadJournalLabel(path, &why);
+  const bool ours = label && label->session == session && label->stream == stream_;
+  const bool empty = std::ranges::all_of(
+      ListDirectory(path), [](const std::string& name) { return name == "lock"; });
+  return (ours || empty) && JournalDirectory::RemoveOnDisk(path);
 }
 
 void RelayJournals::NoteEnd(SessionId session) {
@@ -148,7 +173,7 @@ void RelayJournals::RemoveAllBut(SessionId one, SessionId other) const {
       continue;
     const SessionId session = ParseSession(name.substr(stream_.size() + 1));
     if (session == 0 || session == one || session == other) continue;
-    (void)JournalDirectory::RemoveOnDisk(options_.journal + "/" + name);  // or it is being read
+    (void)Remove(session);  // or it is being read
   }
 }
 

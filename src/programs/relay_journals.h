@@ -30,20 +30,23 @@ class RelayJournals {
       : options_(options), reporter_(reporter), stream_(std::move(stream)) {}
 
   /// What an earlier process has kept of the last session. Nothing if that was nothing, or
-  /// cannot be used, which is said. Throws Error if another process holds it.
+  /// cannot be used, which is said.
   std::optional<KeptJournal> TakeLast();
   /// The last session had ended, as far as the process that TakeLast has found knew.
   bool last_had_ended() const { return last_had_ended_; }
 
-  /// An empty one for `session`, which begins at `begin`.
+  /// An empty one for `session`, which begins at `begin`: in memory if the disk cannot have it,
+  /// which is said.
   KeptJournal Make(const control::Welcome& session, Position begin);
   /// The session that was made or taken last has ended.
   void NoteEnd(SessionId session);
 
  private:
   JournalOptions Common(SessionId session, RecordFormat records) const;
-  bool OpenOnDisk(SessionId session, JournalOptions* made, KeptJournal* kept);
-  void OpenInMemory(JournalOptions* made, KeptJournal* kept);
+  KeptJournal Open(SessionId session, JournalOptions made);
+  KeptJournal MakeOnDisk(JournalOptions made);
+  KeptJournal MakeInMemory(JournalOptions made);
+  bool Remove(SessionId session) const;
   std::string PathOf(SessionId session) const;
   std::string NotePath() const;
   void WriteNote(SessionId session, bool ended);
@@ -55,6 +58,8 @@ class RelayJournals {
   const std::string stream_;
   SessionId last_ = 0;  // that the note speaks of
   bool last_had_ended_ = false;
+  SessionId unusable_ = 0;  // what is there of it is not touched
+  bool keep_all_ = false;   // nobody knows which was the last
 };
 
 }  // namespace pipedup

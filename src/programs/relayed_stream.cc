@@ -161,6 +161,8 @@ void RelayedStream::OnSessionContinues(const control::Welcome& now, SessionId ol
       "session " + Hex(old) + " goes on as " + Hex(now.session) + " at position " +
           std::to_string(position),
       {{"old_session", Hex(old)}, {"session", Hex(now.session)}, {"position", position}});
+  // One that goes on with what an earlier process has kept has begun there already.
+  if (outlet_ && outlet_->session() == now.session && outlet_->head() == position) return;
   Retire();
   Open(now, position);
 }

@@ -174,6 +174,16 @@ TEST_F(HttpTest, WhoeverDoesNotTakeTheEndIsNotWaitedForLongerThanLinger) {
   EXPECT_FALSE(stopped->complete()) << "what was cut off is not taken for all of it";
 }
 
+TEST_F(HttpTest, ASignalEndsTheWaitForWhoeverDoesNotTakeTheEnd) {
+  Publish({"--linger", "1h"});
+  const auto stopped = Get("/stream?from=0");
+  ASSERT_EQ(200, stopped->status());
+  ASSERT_TRUE(publisher_->WriteAndEnd(MakeRecords(16, 48 * kMiB)));
+  ASSERT_TRUE(Eventually([&] { return Get("/readyz")->status() == 503; }));
+  publisher_->Signal(SIGINT);
+  EXPECT_EQ(128 + SIGINT, publisher_->Wait()) << publisher_->log();
+}
+
 TEST_F(HttpTest, APublisherThatIsKilledIsNotTakenForTheEnd) {
   Publish();
   const auto reader = Get("/stream?from=0");

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -120,6 +121,41 @@ TEST_P(RelayKept, ASessionThatVanishedIsSaid) {
   ASSERT_TRUE(publisher_->WriteAndEnd(produced_));
   ExpectAll(*subscriber);
   ExpectEnds(0, 3);
+}
+
+TEST_P(RelayKept, WhatIsNotKnownToBeItsOwnIsLeftAlone) {
+  const std::string foreign = kept_ + "/default-00000000000000aa";
+  fs::create_directories(foreign);
+  std::ofstream(foreign + "/photo.jpg") << "a photo";
+  Publish();
+  Start();
+  Produce(MakeRecords(1, kMiB));
+  DismissWitness();
+  Kill(relay());
+  Kill(*publisher_);
+  fs::resize_file(kept_ + "/default.session", 0);
+  Publish();
+  Start();
+  EXPECT_TRUE(fs::exists(foreign + "/photo.jpg"));
+  EXPECT_EQ(3U, Sessions()) << "nobody knows which was the last";
+}
+
+TEST_P(RelayKept, ADiskThatIsGoneStopsNoStream) {
+  Publish();
+  Start({"--follow"});
+  Produce(MakeRecords(1, kMiB));
+  DismissWitness();
+  fs::rename(kept_, kept_ + ".gone");
+  Kill(*publisher_);
+  Publish();
+  ASSERT_TRUE(Eventually([&] { return relay().events("listening").size() == 2; }))
+      << relay().log();
+  EXPECT_TRUE(relay().said("journal")) << relay().log();
+  produced_ = MakeRecords(2, kMiB);
+  auto subscriber = Join({"--from", "0"});
+  ASSERT_TRUE(subscriber->WaitUntilLive()) << subscriber->log() << logs();
+  ASSERT_TRUE(publisher_->WriteAndEnd(produced_));
+  ExpectAll(*subscriber);
 }
 
 TEST_P(RelayKept, ItsDirectoryIsThatOfOneRelayAndOfNoPublisher) {
