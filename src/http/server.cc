@@ -120,7 +120,7 @@ class Server::Implementation {
 // Nothing may be thrown through libmicrohttpd; MHD_NO closes the connection.
 MHD_Result Server::Implementation::OnRequest(void* self, MHD_Connection* connection,
                                              const char* url, const char* method,
-                                             const char* /*version*/, const char* /*upload*/,
+                                             const char* version, const char* /*upload*/,
                                              std::size_t* /*upload_bytes*/, void** state) try {
   const Request request{
       method, url,
@@ -128,7 +128,14 @@ MHD_Result Server::Implementation::OnRequest(void* self, MHD_Connection* connect
         return Lookup(connection, MHD_GET_ARGUMENT_KIND, name);
       },
       [connection](const char* name) { return Lookup(connection, MHD_HEADER_KIND, name); }};
-  return static_cast<Implementation*>(self)->Respond(connection, request, state);
+  auto& server = *static_cast<Implementation*>(self);
+  // Without chunks a stream that is broken off looks like one that is complete.
+  if (std::string_view(version) == MHD_HTTP_VERSION_1_0 && request.path == "/stream") {
+    return server.Send(connection, request,
+                       {.status = MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED,
+                        .text = "the stream needs HTTP/1.1: its end is told by chunks\n"});
+  }
+  return server.Respond(connection, request, state);
 } catch (const std::exception&) {
   return MHD_NO;
 }
