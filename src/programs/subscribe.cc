@@ -1,3 +1,4 @@
+// Over 500 lines: one run, whose parts only meet here.
 // pipedup-sub, wired: network → stdout, or consumers. Behind it stands the call of
 // <pipedup/subscriber.h>.
 #include <algorithm>
