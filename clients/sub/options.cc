@@ -13,7 +13,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-using pipedup::SubscriberOptions;
+using pipedup::SubscribeOptions;
 using pipedup::cli::Option;
 
 constexpr std::chrono::nanoseconds kYear = 365 * 24h;
@@ -30,7 +30,7 @@ std::string CheckFile(std::string_view text) {
 
 std::vector<Option> StreamOptions(Line* to) {
   namespace cli = pipedup::cli;
-  SubscriberOptions& options = to->options;
+  SubscribeOptions& options = to->options;
   return {
       {.name = "endpoint",
        .value = "ENDPOINT",
@@ -99,7 +99,7 @@ std::vector<Option> StreamOptions(Line* to) {
 
 std::vector<Option> KeyOptions(Line* to) {
   namespace cli = pipedup::cli;
-  SubscriberOptions& options = to->options;
+  SubscribeOptions& options = to->options;
   return {
       {.name = "server-key",
        .value = "FILE",
@@ -122,7 +122,7 @@ std::vector<Option> KeyOptions(Line* to) {
 
 std::vector<Option> BehaviorOptions(Line* to) {
   namespace cli = pipedup::cli;
-  SubscriberOptions& options = to->options;
+  SubscribeOptions& options = to->options;
   return {
       {.name = "follow",
        .letter = 'F',
@@ -163,7 +163,7 @@ std::vector<Option> BehaviorOptions(Line* to) {
 
 std::vector<Option> ConsumerOptions(Line* to) {
   namespace cli = pipedup::cli;
-  SubscriberOptions& options = to->options;
+  SubscribeOptions& options = to->options;
   return {
       {.name = "exec",
        .value = "COMMAND",
@@ -194,7 +194,7 @@ std::vector<Option> ConsumerOptions(Line* to) {
 
 std::vector<Option> OutputOptions(Line* to) {
   namespace cli = pipedup::cli;
-  SubscriberOptions& options = to->options;
+  SubscribeOptions& options = to->options;
   return {
       {.name = "prefix",
        .summary = "Label each record with its stream.",
@@ -220,7 +220,7 @@ std::vector<Option> OutputOptions(Line* to) {
 
 /// Fills in what depends on several options, and says what is wrong with them together.
 std::string Complete(Line* line) {
-  const SubscriberOptions& options = line->options;
+  const SubscribeOptions& options = line->options;
   if (std::string wrong =
           pipedup::cli::CheckReaderKeys(options.server_key, options.curve_secret);
       !wrong.empty()) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <pipedup/command_line.h>
-#include <pipedup/subscriber.h>
+#include <pipedup/subscribe.h>
 
 #include <chrono>
 #include <cstdint>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-/// What the command line has, where SubscriberOptions has one member for two options.
+/// What the command line has, where SubscribeOptions has one member for two options.
 struct Line {
-  pipedup::SubscriberOptions options;
+  pipedup::SubscribeOptions options;
   std::vector<std::string> endpoints;
   std::optional<std::uint64_t> last;
   std::optional<std::chrono::nanoseconds> give_up;

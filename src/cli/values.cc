@@ -8,7 +8,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "pipedup/command_line.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "wire/block_header.h"
 
 namespace pipedup::cli {

@@ -125,7 +125,7 @@ void HttpSide::SayReadiness() {
 // ---- a stream ----
 
 HttpTap::HttpTap(HttpSide& side, const std::string& name, Journal& journal,
-                 const Publisher& publisher)
+                 const PublishedStream& publisher)
     : side_(side), journal_(journal), publisher_(publisher) {
   if (!side_.server_) return;
   stream_ = side_.hub_.Add(name, journal);

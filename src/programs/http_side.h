@@ -14,7 +14,7 @@
 #include "os/connections.h"
 #include "pipedup/reporter.h"
 #include "programs/pub_options.h"
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 
 namespace pipedup {
 
@@ -52,7 +52,7 @@ class HttpSide {
 class HttpTap {
  public:
   HttpTap(HttpSide& side, const std::string& name, Journal& journal,
-          const Publisher& publisher);
+          const PublishedStream& publisher);
   /// Cuts off whoever still reads.
   ~HttpTap();
   HttpTap(const HttpTap&) = delete;
@@ -72,7 +72,7 @@ class HttpTap {
 
   HttpSide& side_;
   Journal& journal_;
-  const Publisher& publisher_;
+  const PublishedStream& publisher_;
   std::shared_ptr<http::Stream> stream_;  // null without --http
   std::function<void()> on_done_;
   EventLoop::TimerId look_ = 0;

@@ -14,10 +14,10 @@ constexpr auto kLookEvery =
 /// In which a subscriber notices that a relay has been killed, and finds the next one.
 constexpr auto kStay = std::chrono::seconds(5);
 
-PublisherOptions MakePublisherOptions(const PubOptions& options, std::string stream,
-                                      std::vector<std::string> path, OlderBlocks& older,
-                                      int zstd_level, const Journal& journal) {
-  PublisherOptions made;
+PublishedStreamOptions MakeStreamOptions(const PubOptions& options, std::string stream,
+                                            std::vector<std::string> path, OlderBlocks& older,
+                                            int zstd_level, const Journal& journal) {
+  PublishedStreamOptions made;
   if (!options.journal.empty() && journal.sync_fd() >= 0) {
     made.member_file = journal.directory() + "/members";
   }
@@ -69,10 +69,10 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http
       Change();  // what is safe is confirmed
     });
   }
-  PublisherEvents& events = *this;
-  publisher_ = std::make_unique<Publisher>(
+  PublishedStreamEvents& events = *this;
+  publisher_ = std::make_unique<PublishedStream>(
       server, *kept_.journal,
-      MakePublisherOptions(options.publish, stream_, std::move(path), *this,
+      MakeStreamOptions(options.publish, stream_, std::move(path), *this,
                            LevelOf(options.publish, session), *kept_.journal),
       events);
   http_ = std::make_unique<HttpTap>(http, stream_, *kept_.journal, *publisher_);

@@ -15,20 +15,22 @@
 #include "programs/publisher_reports.h"
 #include "programs/relay_journals.h"
 #include "programs/relay_options.h"
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 #include "publish/server.h"
 #include "subscribe/range_reader.h"
 #include "wire/control.h"
 
 namespace pipedup {
 
-class Outlet final : private PublisherEvents, private OlderBlocks, private RangeReaderEvents {
+class Outlet final : private PublishedStreamEvents,
+                     private OlderBlocks,
+                     private RangeReaderEvents {
  public:
   /// Told that something has changed: held(), done().
   using OnChange = std::function<void()>;
 
   /// Publishes `session`, and keeps it in `kept`. `hello` is what this relay says to its
-  /// parents when it asks for what is older; `path`: PublisherOptions.
+  /// parents when it asks for what is older; `path`: PublishedStreamOptions.
   Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http,
          const RelayOptions& options, Reporter& reporter, const control::Welcome& session,
          KeptJournal kept, control::Hello hello, std::vector<std::string> path,
@@ -51,7 +53,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   void Leave();
 
   /// What is known of the parent and of the publisher: what is kept there begins at `tail`, or
-  /// behind it by now; Publisher::SetOrigin.
+  /// behind it by now; PublishedStream::SetOrigin.
   void SetOrigin(Position tail, std::int64_t started_ns, Position reached);
   /// Nothing more should come for now: a subscriber is too far behind, or the disk.
   bool held() const { return hold_.held() || kept_.journal->congested(); }
@@ -96,7 +98,7 @@ class Outlet final : private PublisherEvents, private OlderBlocks, private Range
   bool done_ = false;
   bool left_ = false;
   bool unconfirmed_ = false;
-  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<PublishedStream> publisher_;
   std::unique_ptr<HttpTap> http_;
 };
 

@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
 
-PublisherOptions MakePublisherOptions(const PubOptions& options) {
-  PublisherOptions made;
+PublishedStreamOptions MakeStreamOptions(const PubOptions& options) {
+  PublishedStreamOptions made;
   made.stream = options.stream;
   made.wait = options.wait;
   made.retain_bytes = options.retain_bytes;
@@ -49,7 +49,7 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       journal_(MakeJournalOptions()),
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
-      publisher_(server_, journal_, MakePublisherOptions(options), *this),
+      publisher_(server_, journal_, MakeStreamOptions(options), *this),
       hold_(loop_, reporter),
       http_(loop_, connections, options, reporter),
       http_tap_(http_, options.stream, journal_, publisher_) {

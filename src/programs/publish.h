@@ -19,14 +19,14 @@
 #include "programs/http_side.h"
 #include "programs/pub_options.h"
 #include "programs/publisher_reports.h"
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 #include "publish/server.h"
 #include "source/source.h"
 
 namespace pipedup {
 
 /// One run of pipedup-pub. Takes the process's signals for itself.
-class PublishRun final : private PublisherEvents {
+class PublishRun final : private PublishedStreamEvents {
  public:
   /// Binds, makes the journal and starts the producer. Throws Error.
   PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections);
@@ -65,7 +65,7 @@ class PublishRun final : private PublisherEvents {
   EventLoop loop_;
   ServerReports server_reports_;
   Server server_;
-  Publisher publisher_;
+  PublishedStream publisher_;
   HoldReport hold_;
   HttpSide http_;
   HttpTap http_tap_;

@@ -6,7 +6,7 @@
 
 #include "net/loop.h"
 #include "pipedup/reporter.h"
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 #include "publish/server.h"
 
 namespace pipedup {
@@ -46,7 +46,7 @@ class HoldReport {
   HoldReport(const HoldReport&) = delete;
   HoldReport& operator=(const HoldReport&) = delete;
 
-  /// As PublisherEvents::OnHold; `head` of the journal.
+  /// As PublishedStreamEvents::OnHold; `head` of the journal.
   void OnHold(const Member* waits_for, Position head);
   bool held() const { return held_; }
   void Forget() { held_ = false; }

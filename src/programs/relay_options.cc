@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 
 namespace pipedup {
 namespace {

@@ -16,14 +16,14 @@ namespace {
 constexpr std::size_t kIdBytes = 8;
 
 /// The output, if it is a regular file and takes the stream itself.
-std::optional<OutputFile> FindOutputFile(const SubscriberOptions& options) {
+std::optional<OutputFile> FindOutputFile(const SubscribeOptions& options) {
   if (!options.consumer.empty() || !options.exec.empty()) return std::nullopt;
   const auto found = IdentifyFile(options.output);
   if (!found) return std::nullopt;
   return OutputFile{found->device, found->inode, found->bytes};
 }
 
-bool HasLabels(const SubscriberOptions& options) {
+bool HasLabels(const SubscribeOptions& options) {
   return options.prefix || options.timestamps;
 }
 
@@ -31,19 +31,19 @@ std::uint64_t Boot() {
   return Checksum(AsBytes(BootId()));
 }
 
-std::string Named(const SubscriberOptions& options) {
+std::string Named(const SubscribeOptions& options) {
   return "cursor '" + Escape(*options.cursor) + "': ";
 }
 
 }  // namespace
 
-std::unique_ptr<SubCursor> SubCursor::Open(const SubscriberOptions& options,
+std::unique_ptr<SubCursor> SubCursor::Open(const SubscribeOptions& options,
                                            Reporter& reporter) {
   if (!options.cursor) return nullptr;
   return std::unique_ptr<SubCursor>(new SubCursor(options, reporter));
 }
 
-SubCursor::SubCursor(const SubscriberOptions& options, Reporter& reporter)
+SubCursor::SubCursor(const SubscribeOptions& options, Reporter& reporter)
     : options_(options), reporter_(reporter), file_(*options.cursor) {
   if (file_.damaged()) {
     reporter_.Warn("cursor", Named(options_) + "damaged; it begins anew, as --from says");

@@ -12,7 +12,7 @@
 #include "journal/cursor_file.h"
 #include "journal/cursor_resume.h"
 #include "pipedup/reporter.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "subscribe/modes.h"
 #include "wire/control.h"
 
@@ -25,7 +25,7 @@ class SubCursor final : public WriteNotes {
   /// None without --cursor. Reads the cursor, compares it with the output, brings the output to
   /// where it goes on, and says what is unusual about that. Throws Error if the cursor cannot
   /// be used. `options` and `reporter` outlive it.
-  static std::unique_ptr<SubCursor> Open(const SubscriberOptions& options, Reporter& reporter);
+  static std::unique_ptr<SubCursor> Open(const SubscribeOptions& options, Reporter& reporter);
 
   /// What the publisher knows this subscriber by.
   const std::string& id() const { return cursor_.id; }
@@ -48,14 +48,14 @@ class SubCursor final : public WriteNotes {
   std::uint64_t failures() const;
 
  private:
-  SubCursor(const SubscriberOptions& options, Reporter& reporter);
+  SubCursor(const SubscribeOptions& options, Reporter& reporter);
   void Resume();
   void BeginStretch(Position position, std::uint64_t length);
   void BeginSession(SessionId session, Position position);
   std::uint64_t OutputBytes() const;
   void Store();
 
-  const SubscriberOptions& options_;
+  const SubscribeOptions& options_;
   Reporter& reporter_;
   CursorFile file_;
   std::optional<Resumption> resumption_;

@@ -10,11 +10,11 @@
 namespace pipedup {
 namespace {
 
-bool HasConsumers(const SubscriberOptions& options) {
+bool HasConsumers(const SubscribeOptions& options) {
   return !options.consumer.empty() || !options.exec.empty();
 }
 
-ConsumersOptions MakeConsumersOptions(const SubscriberOptions& options) {
+ConsumersOptions MakeConsumersOptions(const SubscribeOptions& options) {
   ConsumersOptions made;
   made.restart = options.restart;
   made.output = options.output;
@@ -31,12 +31,12 @@ ConsumersOptions MakeConsumersOptions(const SubscriberOptions& options) {
 
 }  // namespace
 
-SignalQueue MakeSubSignals(const SubscriberOptions& options) {
+SignalQueue MakeSubSignals(const SubscribeOptions& options) {
   if (HasConsumers(options)) return SignalQueue({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD});
   return SignalQueue({SIGINT, SIGTERM, SIGHUP, SIGQUIT});
 }
 
-std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
+std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscribeOptions& options,
                                       WriteNotes* notes, ConsumersEvents& events) {
   if (HasConsumers(options)) {
     ConsumersOptions made = MakeConsumersOptions(options);

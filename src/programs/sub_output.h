@@ -8,16 +8,16 @@
 #include "consume/write_notes.h"
 #include "net/loop.h"
 #include "os/signals.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 
 namespace pipedup {
 
 /// The signals that a subscriber takes for itself: with consumers also SIGCHLD.
-SignalQueue MakeSubSignals(const SubscriberOptions& options);
+SignalQueue MakeSubSignals(const SubscribeOptions& options);
 
 /// Consumers if `options` name any, which are running then, else the descriptor. `loop`,
 /// `notes` (none: nullptr) and `events` outlive it. Throws Error if a consumer cannot be run.
-std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscriberOptions& options,
+std::unique_ptr<Output> MakeSubOutput(EventLoop& loop, const SubscribeOptions& options,
                                       WriteNotes* notes, ConsumersEvents& events);
 
 }  // namespace pipedup

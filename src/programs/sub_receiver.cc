@@ -53,11 +53,11 @@ std::string IdAt(const std::string& id, std::size_t number, const Endpoint& endp
 
 }  // namespace
 
-bool HasPattern(const SubscriberOptions& options) {
+bool HasPattern(const SubscribeOptions& options) {
   return options.stream && IsPattern(*options.stream);
 }
 
-std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,
+std::vector<ReceiverOptions> MakeReceiverOptions(const SubscribeOptions& options,
                                                  const SubCursor* cursor) {
   ReceiverOptions made;
   if (options.endpoints.empty()) throw Error("endpoint: there is none", kExitUsage);

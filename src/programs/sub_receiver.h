@@ -2,7 +2,7 @@
 #pragma once
 
 #include <vector>
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "programs/sub_cursor.h"
 
 #include "subscribe/receiver.h"
@@ -10,11 +10,11 @@
 namespace pipedup {
 
 /// The stream is a pattern of names.
-bool HasPattern(const SubscriberOptions& options);
+bool HasPattern(const SubscribeOptions& options);
 
 /// One for each endpoint. `cursor`: nullptr if there is none. Throws Error if an option is out
 /// of range.
-std::vector<ReceiverOptions> MakeReceiverOptions(const SubscriberOptions& options,
+std::vector<ReceiverOptions> MakeReceiverOptions(const SubscribeOptions& options,
                                                  const SubCursor* cursor);
 
 }  // namespace pipedup

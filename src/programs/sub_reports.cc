@@ -88,13 +88,13 @@ void ReportStandsApart(Reporter& reporter, const std::string& endpoint,
                  {"read_session", Hex(read)}});
 }
 
-std::string Endpoints(const SubscriberOptions& options) {
+std::string Endpoints(const SubscribeOptions& options) {
   std::string all;
   for (const std::string& one : options.endpoints) all += (all.empty() ? "" : ", ") + one;
   return all;
 }
 
-std::string GiveUpText(const SubscriberOptions& options, bool welcomed, bool keys) {
+std::string GiveUpText(const SubscribeOptions& options, bool welcomed, bool keys) {
   const std::string limit = FormatDuration(options.give_up) + " (--give-up)";
   if (welcomed) {
     return "the publisher vanished before the end of the stream: not heard for " + limit +

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "pipedup/reporter.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "pipedup/types.h"
 #include "subscribe/stream_reader.h"
 #include "wire/control.h"
@@ -32,11 +32,11 @@ void ReportStandsApart(Reporter& reporter, const std::string& endpoint,
                        const control::Welcome& session, SessionId read);
 
 /// The endpoints, as messages name them.
-std::string Endpoints(const SubscriberOptions& options);
+std::string Endpoints(const SubscribeOptions& options);
 
 /// Why a subscriber gives up. `welcomed`: the publisher has let it in once; `keys`: it has
 /// some.
-std::string GiveUpText(const SubscriberOptions& options, bool welcomed, bool keys);
+std::string GiveUpText(const SubscribeOptions& options, bool welcomed, bool keys);
 
 /// What that one has lost, once it is known.
 void ReportConsumerGap(Reporter& reporter, const std::string& stream,

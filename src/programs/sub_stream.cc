@@ -16,7 +16,7 @@ constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 }  // namespace
 
-SubStream::SubStream(const SubscriberOptions& options, Reporter& reporter, EventLoop& loop,
+SubStream::SubStream(const SubscribeOptions& options, Reporter& reporter, EventLoop& loop,
                      SubCursor* cursor, SubStreamOwner& owner, std::size_t number)
     : options_(options),
       reporter_(reporter),

@@ -11,7 +11,7 @@
 #include "consume/output.h"
 #include "net/loop.h"
 #include "pipedup/reporter.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "programs/sub_cursor.h"
 #include "subscribe/stream_reader.h"
 
@@ -41,7 +41,7 @@ class SubStreamOwner {
 class SubStream final : public StreamEvents {
  public:
   /// All must outlive it. `cursor`: nullptr if there is none. `number`: of the stream, from 0.
-  SubStream(const SubscriberOptions& options, Reporter& reporter, EventLoop& loop,
+  SubStream(const SubscribeOptions& options, Reporter& reporter, EventLoop& loop,
             SubCursor* cursor, SubStreamOwner& owner, std::size_t number);
 
   std::size_t number() const { return number_; }
@@ -89,7 +89,7 @@ class SubStream final : public StreamEvents {
   void Over(int exit_status);
   void LookAt(const StreamReader& reader, std::size_t number, TimePoint started);
 
-  const SubscriberOptions& options_;
+  const SubscribeOptions& options_;
   Reporter& reporter_;
   EventLoop& loop_;
   SubCursor* const cursor_;

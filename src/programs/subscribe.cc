@@ -1,6 +1,6 @@
 // Over 500 lines: one run, whose parts only meet here.
 // pipedup-sub, wired: network → stdout, or consumers. Behind it stands the call of
-// <pipedup/subscriber.h>.
+// <pipedup/subscribe.h>.
 #include <algorithm>
 #include <csignal>
 #include <list>
@@ -24,7 +24,7 @@
 #include "os/io.h"
 #include "os/process.h"
 #include "os/signals.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 #include "programs/key_files.h"
 #include "programs/sub_cursor.h"
 #include "programs/sub_output.h"
@@ -43,7 +43,7 @@ constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 /// One run of a subscriber.
 class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
  public:
-  SubscribeRun(const SubscriberOptions& options, Reporter& reporter)
+  SubscribeRun(const SubscribeOptions& options, Reporter& reporter)
       : options_(options),
         reporter_(reporter),
         signals_(MakeSubSignals(options)),
@@ -463,7 +463,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
     return numbers;
   }
 
-  const SubscriberOptions& options_;
+  const SubscribeOptions& options_;
   Reporter& reporter_;
   SignalQueue signals_;  // first: blocks them before a thread is made
   Context context_;
@@ -493,7 +493,7 @@ class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {
 
 }  // namespace
 
-int Subscribe(const SubscriberOptions& options, Reporter& reporter) {
+int Subscribe(const SubscribeOptions& options, Reporter& reporter) {
   if (!IsOpen(options.output)) throw Error("the output is closed");
   OpenMissingStandardDescriptors();
   IgnoreBrokenPipe();

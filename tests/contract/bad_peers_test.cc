@@ -61,7 +61,7 @@ TEST_P(BadPeers, DeepJsonIsRefused) {
 }
 
 TEST_P(BadPeers, StatusesThatLieAreHarmless) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   Start(options);
   ControlByHand peer(endpoint());

@@ -27,7 +27,7 @@ std::string Noise(std::size_t bytes) {
 class Compressed : public ContractTest {
  protected:
   void StartCompressed(int level = 1) {
-    PublisherOptions options;
+    PublishedStreamOptions options;
     options.zstd_level = level;
     Start(options);
   }

@@ -9,7 +9,7 @@ namespace pipedup {
 
 class ContractTest : public testing::TestWithParam<const char*> {
  protected:
-  RunningPublisher& Start(PublisherOptions options = {},
+  RunningPublisher& Start(PublishedStreamOptions options = {},
                           RecordFormat records = RecordFormat::kLines, CurveKeys keys = {},
                           ServerOptions server = {}) {
     Endpoint endpoint;
@@ -26,8 +26,8 @@ class ContractTest : public testing::TestWithParam<const char*> {
   }
   const Endpoint& endpoint() { return publisher_->endpoint(); }
 
-  static PublisherOptions Retaining(std::uint64_t bytes) {
-    PublisherOptions options;
+  static PublishedStreamOptions Retaining(std::uint64_t bytes) {
+    PublishedStreamOptions options;
     options.retain_bytes = bytes;
     return options;
   }

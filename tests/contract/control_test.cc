@@ -433,7 +433,7 @@ TEST_P(Control, AMemberThatIsLiveMakesThePublisherReady) {
 // ---- back pressure ----
 
 TEST_P(Control, WithAWindowTheProducerWaitsForTheSlowestMember) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   Start(options);
   ControlByHand peer(endpoint());
@@ -448,7 +448,7 @@ TEST_P(Control, WithAWindowTheProducerWaitsForTheSlowestMember) {
 }
 
 TEST_P(Control, WithAWindowNothingThatAMemberNeedsIsDropped) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   Start(options);
   ControlByHand peer(endpoint());
@@ -462,7 +462,7 @@ TEST_P(Control, WithAWindowNothingThatAMemberNeedsIsDropped) {
 }
 
 TEST_P(Control, ATapIsNeverWaitedFor) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   Start(options);
   ControlByHand peer(endpoint());
@@ -475,7 +475,7 @@ TEST_P(Control, ATapIsNeverWaitedFor) {
 }
 
 TEST_P(Control, AMemberThatStallsIsLetGoAndTold) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   options.stall_limit = std::chrono::milliseconds(100);
   Start(options);

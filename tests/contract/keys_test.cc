@@ -13,7 +13,7 @@ namespace {
 class Keys : public ContractTest {
  protected:
   /// Starts a publisher that lets in those of these names.
-  void StartFor(const std::vector<std::string>& names, PublisherOptions options = {}) {
+  void StartFor(const std::vector<std::string>& names, PublishedStreamOptions options = {}) {
     KeyPair pair = MakeKeyPair();
     server_key_ = pair.public_key;
     Start(std::move(options), RecordFormat::kLines, {.secret = std::move(pair.secret)},
@@ -227,7 +227,7 @@ TEST_P(Keys, OneThatIsRenamedIsRemovedAndMayComeBack) {
 }
 
 TEST_P(Keys, NobodyWaitsForOneThatIsRemoved) {
-  PublisherOptions options = Retaining(kMiB);
+  PublishedStreamOptions options = Retaining(kMiB);
   options.wait = true;
   options.linger = std::chrono::hours(1);
   StartFor({"alice", "bob"}, options);
@@ -250,7 +250,7 @@ TEST_P(Keys, NobodyWaitsForOneThatIsRemoved) {
 }
 
 TEST_P(Keys, AMemberOfThePublisherBeforeKeepsItsKeyIfThatIsStillAllowed) {
-  PublisherOptions options;
+  PublishedStreamOptions options;
   options.member_file = directory_.path() + "/members";
   std::ofstream(options.member_file)
       << "a1 sub@alice 0 errors only\nb1 sub@bob 0 x\nc1 sub 0 y\n";
@@ -267,7 +267,7 @@ TEST_P(Keys, AMemberOfThePublisherBeforeKeepsItsKeyIfThatIsStillAllowed) {
 }
 
 TEST_P(Keys, APublisherWithoutKeysForgetsThoseOfTheOneBefore) {
-  PublisherOptions options;
+  PublishedStreamOptions options;
   options.member_file = directory_.path() + "/members";
   std::ofstream(options.member_file) << "a1 sub@alice 0 x\n";
   Start(options);

@@ -162,7 +162,7 @@ TEST_P(Live, WithNoMembersTheEndNeedsNoConfirmation) {
 }
 
 TEST_P(Live, AMemberThatDoesNotConfirmIsWaitedForNoLongerThanLinger) {
-  PublisherOptions options;
+  PublishedStreamOptions options;
   options.linger = std::chrono::milliseconds(300);
   Start(options);
   publisher_->Publish("one\n");

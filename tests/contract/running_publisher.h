@@ -1,4 +1,4 @@
-// A Publisher with a journal and a loop, in a thread of its own.
+// A published stream with a journal and a loop, in a thread of its own.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@
 #include "journal/journal.h"
 #include "os/process.h"
 #include "os/waker.h"
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 #include "publish/server.h"
 #include "support/wait.h"
 
@@ -114,10 +114,10 @@ struct PublisherLog {
   std::optional<std::vector<std::string>> finished;
 };
 
-class RunningPublisher final : private PublisherEvents, private ServerEvents {
+class RunningPublisher final : private PublishedStreamEvents, private ServerEvents {
  public:
   /// `endpoint` is tcp on any port, or an ipc path.
-  RunningPublisher(const Endpoint& endpoint, PublisherOptions options,
+  RunningPublisher(const Endpoint& endpoint, PublishedStreamOptions options,
                    RecordFormat records = RecordFormat::kLines, CurveKeys keys = {},
                    ServerOptions server = {})
       : context_(std::move(keys)) {
@@ -134,7 +134,7 @@ class RunningPublisher final : private PublisherEvents, private ServerEvents {
       journal_.emplace(std::move(journal));
       ServerEvents& server_events = *this;
       server_.emplace(context_, thread_.loop(), std::move(server), server_events);
-      PublisherEvents& events = *this;
+      PublishedStreamEvents& events = *this;
       publisher_.emplace(*server_, *journal_, std::move(options), events);
       bound_ = server_->endpoints().front();
     });
@@ -218,7 +218,7 @@ class RunningPublisher final : private PublisherEvents, private ServerEvents {
   LoopThread thread_;
   std::optional<Journal> journal_;
   std::optional<Server> server_;
-  std::optional<Publisher> publisher_;
+  std::optional<PublishedStream> publisher_;
   Endpoint bound_;
   PublisherLog log_;  // of the loop's thread
 };

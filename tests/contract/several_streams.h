@@ -13,7 +13,7 @@
 
 namespace pipedup {
 
-class NoEvents final : public PublisherEvents, public ServerEvents {
+class NoEvents final : public PublishedStreamEvents, public ServerEvents {
  public:
   void OnJoined(const Member&) override {}
   void OnLeft(const Member&, Leaving) override {}
@@ -54,11 +54,11 @@ class SeveralStreamsTest : public testing::Test {
       options.warn = [](const std::string& warning) { ADD_FAILURE() << warning; };
       Stream stream;
       stream.journal = std::make_unique<Journal>(options);
-      PublisherOptions publish;
+      PublishedStreamOptions publish;
       publish.stream = name;
-      PublisherEvents& events = events_;
-      stream.publisher =
-          std::make_unique<Publisher>(*server_, *stream.journal, std::move(publish), events);
+      PublishedStreamEvents& events = events_;
+      stream.publisher = std::make_unique<PublishedStream>(*server_, *stream.journal,
+                                                           std::move(publish), events);
       stream.journal->Append(AsBytes(text));
       stream.journal->PublishAll();
       streams_.push_back(std::move(stream));
@@ -78,7 +78,7 @@ class SeveralStreamsTest : public testing::Test {
 
   struct Stream {
     std::unique_ptr<Journal> journal;
-    std::unique_ptr<Publisher> publisher;
+    std::unique_ptr<PublishedStream> publisher;
   };
   Context context_;
   LoopThread thread_;

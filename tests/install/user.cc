@@ -1,5 +1,5 @@
 // Asks for a publisher that is not there, and expects to be told so.
-#include <pipedup/subscriber.h>
+#include <pipedup/subscribe.h>
 #include <pipedup/version.h>
 
 #include <chrono>
@@ -7,7 +7,7 @@
 
 int main() {
   pipedup::Reporter reporter({.program = "user", .verbosity = -1});
-  pipedup::SubscriberOptions options;
+  pipedup::SubscribeOptions options;
   options.endpoints = {"ipc:///nonexistent/pipedup-user"};
   options.give_up = std::chrono::milliseconds(200);
   const int status = pipedup::Subscribe(options, reporter);

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "example_program.h"
-#include "pipedup/subscriber.h"
+#include "pipedup/subscribe.h"
 
 namespace pipedup::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "publish/publisher.h"
+#include "publish/published_stream.h"
 
 #include <algorithm>
 #include <utility>
@@ -18,14 +18,14 @@ constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr std::size_t kFewMembers = 100;
 constexpr std::uint64_t kMostWindow = 16 * 1024 * 1024;  // half of what a PUB queue holds
 
-std::uint64_t Window(const PublisherOptions& options) {
+std::uint64_t Window(const PublishedStreamOptions& options) {
   return options.wait ? std::min(options.retain_bytes / 4, kMostWindow) : 0;
 }
 
 }  // namespace
 
-Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
-                     PublisherEvents& events)
+PublishedStream::PublishedStream(Server& server, Journal& journal,
+                                 PublishedStreamOptions options, PublishedStreamEvents& events)
     : loop_(server.loop()),
       server_(server),
       journal_(journal),
@@ -48,7 +48,7 @@ Publisher::Publisher(Server& server, Journal& journal, PublisherOptions options,
   RestoreMembers();
 }
 
-Publisher::~Publisher() {
+PublishedStream::~PublishedStream() {
   loop_.Cancel(rest_);
   loop_.Cancel(heartbeat_);
   loop_.Cancel(welcome_heads_);
@@ -57,12 +57,12 @@ Publisher::~Publisher() {
   server_.Remove(served_);
 }
 
-void Publisher::OnBlock(const Block& block) {
+void PublishedStream::OnBlock(const Block& block) {
   if (rest_ == 0) Send(block);
   ApplyPolicy();
 }
 
-void Publisher::Send(const Block& block) {
+void PublishedStream::Send(const Block& block) {
   broadcaster_.SendBlock(server_.data(), block);
   server_.GuardMemory();
   sent_ = block.header.end();
@@ -75,7 +75,7 @@ void Publisher::Send(const Block& block) {
 }
 
 // What has been published during the rest, joined as far as a block may be long.
-void Publisher::SendDue() {
+void PublishedStream::SendDue() {
   while (sent_ < journal_.head()) {
     if (const auto block = journal_.Read(sent_, kMaxBlockBytes)) {
       Send(*block);
@@ -87,12 +87,12 @@ void Publisher::SendDue() {
 }
 
 // It says that everything before it has been sent.
-void Publisher::SendHead() {
+void PublishedStream::SendHead() {
   SendDue();
   broadcaster_.SendHead(server_.data());
 }
 
-void Publisher::Heartbeat() {
+void PublishedStream::Heartbeat() {
   SendHead();
   server_.control().DropSilent(served_, options_.wait ? options_.stall_limit : Duration(0));
   journal_.DropExpired();
@@ -104,7 +104,7 @@ void Publisher::Heartbeat() {
 
 // A new subscriber knows that its subscription works when the first live message comes. All
 // that are there already get it as well.
-void Publisher::WelcomeHeads() {
+void PublishedStream::WelcomeHeads() {
   welcome_heads_ = 0;
   SendHead();
   const bool joining = std::any_of(members_.all().begin(), members_.all().end(),
@@ -112,7 +112,7 @@ void Publisher::WelcomeHeads() {
   if (joining && loop_.now() <= welcome_until_) ScheduleWelcomeHeads();
 }
 
-void Publisher::ScheduleWelcomeHeads() {
+void PublishedStream::ScheduleWelcomeHeads() {
   if (welcome_heads_ != 0) return;
   const auto for_all = kWelcomeHeadEach * static_cast<std::int64_t>(members_.size());
   welcome_heads_ =
@@ -121,14 +121,14 @@ void Publisher::ScheduleWelcomeHeads() {
 
 // ---- members ----
 
-void Publisher::OnJoined(const Member& member) {
+void PublishedStream::OnJoined(const Member& member) {
   welcome_until_ = loop_.now() + kWelcomeFor;
   ScheduleWelcomeHeads();
   if (members_.size() < kFewMembers) SaveMembers();  // many are written with the heartbeat
   events_.OnJoined(member);
 }
 
-void Publisher::OnLeft(const Member& member, Leaving how) {
+void PublishedStream::OnLeft(const Member& member, Leaving how) {
   // One that was waited for and did not come back has not got what was published, end or not.
   const bool waited_for = options_.wait && member.Counts() && member.position < journal_.head();
   if (how == Leaving::kVanished && (ending_ || waited_for) && !member.at_end &&
@@ -141,7 +141,7 @@ void Publisher::OnLeft(const Member& member, Leaving how) {
   CheckFinished();
 }
 
-void Publisher::OnStatus(Member& member) {
+void PublishedStream::OnStatus(Member& member) {
   if (ending_ && member.mode == control::Mode::kEnded && member.position >= journal_.head()) {
     member.at_end = true;
   }
@@ -152,7 +152,7 @@ void Publisher::OnStatus(Member& member) {
   CheckFinished();
 }
 
-std::size_t Publisher::ready() const {
+std::size_t PublishedStream::ready() const {
   return static_cast<std::size_t>(
       std::count_if(members_.all().begin(), members_.all().end(), [](const auto& m) {
         return m.second.Receives() && m.second.role != control::Role::kTop;
@@ -160,12 +160,12 @@ std::size_t Publisher::ready() const {
 }
 
 // It looks at every member: once for all statuses that have come together.
-void Publisher::ApplyPolicySoon() {
+void PublishedStream::ApplyPolicySoon() {
   if (!options_.wait || policy_due_ != 0) return;
   policy_due_ = loop_.After(Duration(0), [this] { ApplyPolicy(); });
 }
 
-void Publisher::ApplyPolicy() {
+void PublishedStream::ApplyPolicy() {
   if (!options_.wait) return;
   loop_.Cancel(policy_due_);
   policy_due_ = 0;
@@ -188,17 +188,17 @@ void Publisher::ApplyPolicy() {
 
 // ---- what is older ----
 
-void Publisher::OnOlderBlock(std::uint64_t ticket, Block block) {
+void PublishedStream::OnOlderBlock(std::uint64_t ticket, Block block) {
   server_.control().OnOlderBlock(served_, ticket, std::move(block));
 }
 
-void Publisher::OnOlderDone(std::uint64_t ticket, const control::Done* done) {
+void PublishedStream::OnOlderDone(std::uint64_t ticket, const control::Done* done) {
   server_.control().OnOlderDone(served_, ticket, done);
 }
 
 // ---- the end ----
 
-void Publisher::End(std::uint32_t exit_status) {
+void PublishedStream::End(std::uint32_t exit_status) {
   ending_ = true;
   SendDue();
   broadcaster_.End(exit_status);
@@ -212,7 +212,7 @@ void Publisher::End(std::uint32_t exit_status) {
   CheckFinished();
 }
 
-void Publisher::RestoreMembers() {
+void PublishedStream::RestoreMembers() {
   if (options_.member_file.empty()) return;
   std::string why;
   const std::optional<std::string> text = ReadRegularFile(options_.member_file, &why);
@@ -232,7 +232,7 @@ void Publisher::RestoreMembers() {
 }
 
 // The list may be another one than theirs was, or there may be none now.
-void Publisher::RestoreKeys() {
+void PublishedStream::RestoreKeys() {
   std::vector<Member> revoked;
   for (auto& [id, member] : members_.all()) {
     if (!server_.allowed()) {
@@ -248,7 +248,7 @@ void Publisher::RestoreKeys() {
 }
 
 // A little old is good enough: a member that stands further than it says loses nothing by it.
-void Publisher::SaveMembers() {
+void PublishedStream::SaveMembers() {
   if (options_.member_file.empty() || finished_) return;
   std::string text = EncodeMembers(members_);
   if (text == saved_members_) return;
@@ -257,7 +257,7 @@ void Publisher::SaveMembers() {
   }
 }
 
-void Publisher::Leave() {
+void PublishedStream::Leave() {
   SendDue();
   SaveMembers();
   finished_ = true;
@@ -265,7 +265,7 @@ void Publisher::Leave() {
   server_.data().SetLinger(std::chrono::seconds(1));
 }
 
-void Publisher::CheckFinished() {
+void PublishedStream::CheckFinished() {
   if (!ending_ || finished_ || loop_.now() - made_at_ < options_.stay) return;
   for (const auto& [id, member] : members_.all()) {
     if (!member.at_end && member.role != control::Role::kTop) return;
@@ -273,7 +273,7 @@ void Publisher::CheckFinished() {
   FinishNow();
 }
 
-void Publisher::FinishNow() {
+void PublishedStream::FinishNow() {
   if (finished_) return;
   finished_ = true;
   if (!options_.member_file.empty()) RemoveFile(options_.member_file);
@@ -287,7 +287,7 @@ void Publisher::FinishNow() {
   events_.OnFinished(unconfirmed_);
 }
 
-void Publisher::AddCounters(std::map<std::string, std::uint64_t>* counters) const {
+void PublishedStream::AddCounters(std::map<std::string, std::uint64_t>* counters) const {
   const JournalCounters& journal = journal_.counters();
   (*counters)["blocks"] = journal.blocks;
   (*counters)["records"] = journal_.records();

@@ -26,7 +26,7 @@ struct StartAt {
   std::uint64_t value = 0;
 };
 
-struct SubscriberOptions {
+struct SubscribeOptions {
   /// Where publishers are. Several of the same session are read as one stream: each block is
   /// taken from whoever has it first, and what one lacks, or takes along when it dies, from the
   /// others. Those of other sessions are other streams, of which whole records are interleaved
@@ -94,6 +94,6 @@ struct SubscriberOptions {
 /// std::runtime_error if an option is out of range, a key cannot be read, the cursor is held by
 /// another process or cannot be written, a consumer cannot be run or the process lacks
 /// descriptors.
-int Subscribe(const SubscriberOptions& options, Reporter& reporter);
+int Subscribe(const SubscribeOptions& options, Reporter& reporter);
 
 }  // namespace pipedup

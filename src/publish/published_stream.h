@@ -17,7 +17,7 @@
 
 namespace pipedup {
 
-struct PublisherOptions {
+struct PublishedStreamOptions {
   std::string stream;
   bool wait = false;                              ///< --slow wait
   std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< the window is a quarter of it
@@ -35,9 +35,9 @@ struct PublisherOptions {
 };
 
 /// What a publisher tells its owner. Called from the loop; the publisher must outlive the call.
-class PublisherEvents {
+class PublishedStreamEvents {
  public:
-  virtual ~PublisherEvents() = default;
+  virtual ~PublishedStreamEvents() = default;
   virtual void OnJoined(const Member& member) = 0;
   virtual void OnLeft(const Member& member, Leaving how) = 0;
   /// `count` members receive live blocks now.
@@ -49,12 +49,12 @@ class PublisherEvents {
   virtual void OnFinished(const std::vector<std::string>& unconfirmed) = 0;
 };
 
-class Publisher final : private ControlServerEvents {
+class PublishedStream final : private ControlServerEvents {
  public:
   /// A stream of `server`, which must outlive it.
-  Publisher(Server& server, Journal& journal, PublisherOptions options,
-            PublisherEvents& events);
-  ~Publisher() override;
+  PublishedStream(Server& server, Journal& journal, PublishedStreamOptions options,
+                  PublishedStreamEvents& events);
+  ~PublishedStream() override;
 
   /// Nothing more will be published. Every member is told until it confirms, or `linger` is
   /// over.
@@ -109,8 +109,8 @@ class Publisher final : private ControlServerEvents {
   EventLoop& loop_;
   Server& server_;
   Journal& journal_;
-  const PublisherOptions options_;
-  PublisherEvents& events_;
+  const PublishedStreamOptions options_;
+  PublishedStreamEvents& events_;
   Members members_;
   SlowPolicy policy_;
   Packer packer_;
