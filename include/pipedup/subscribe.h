@@ -13,19 +13,6 @@
 
 namespace pipedup {
 
-/// Where a new reader begins. It begins at a record boundary: at the first one from there on.
-struct StartAt {
-  enum class Kind : std::uint8_t {
-    kNow,       ///< at the record that is being written, or the next one
-    kStart,     ///< at the oldest that is kept
-    kPosition,  ///< at `value`
-    kAgo,       ///< at what was published `value` ns ago
-    kLast,      ///< at the last `value` records
-  };
-  Kind kind = Kind::kNow;
-  std::uint64_t value = 0;
-};
-
 struct SubscribeOptions {
   /// Where publishers are. Several of the same session are read as one stream: each block is
   /// taken from whoever has it first, and what one lacks, or takes along when it dies, from the

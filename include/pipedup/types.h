@@ -30,6 +30,19 @@ enum class Restart : std::uint8_t {
   kAlways,     ///< whatever its status
 };
 
+/// Where a new reader begins. It begins at a record boundary: at the first one from there on.
+struct StartAt {
+  enum class Kind : std::uint8_t {
+    kNow,       ///< at the record that is being written, or the next one
+    kStart,     ///< at the oldest that is kept
+    kPosition,  ///< at `value`
+    kAgo,       ///< at what was published `value` ns ago
+    kLast,      ///< at the last `value` records
+  };
+  Kind kind = Kind::kNow;
+  std::uint64_t value = 0;
+};
+
 /// A range of positions that a subscriber was not given.
 struct Gap {
   SessionId session = 0;

@@ -117,6 +117,16 @@ bool SignalQueue::Takes(int signal) const {
   return std::find(signals_.begin(), signals_.end(), signal) != signals_.end();
 }
 
+ScopedNoSignals::ScopedNoSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &saved_);
+}
+
+ScopedNoSignals::~ScopedNoSignals() {
+  ::pthread_sigmask(SIG_SETMASK, &saved_, nullptr);
+}
+
 void InterruptThread(std::thread& thread) {
   // SIGURG does nothing by default, so one that comes late harms nobody.
   SetHandler(SIGURG, DoNothing);

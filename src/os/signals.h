@@ -1,6 +1,7 @@
 // Signals arrive inside the event loop's wait, and nowhere else.
 #pragma once
 
+#include <csignal>
 #include <initializer_list>
 #include <thread>
 #include <vector>
@@ -36,6 +37,19 @@ class SignalQueue {
  private:
   std::vector<int> signals_;
   UniqueFd fd_;
+};
+
+/// While it lives, signals of the process go to its other threads, and threads that are made
+/// here never get one.
+class ScopedNoSignals {
+ public:
+  ScopedNoSignals();
+  ~ScopedNoSignals();
+  ScopedNoSignals(const ScopedNoSignals&) = delete;
+  ScopedNoSignals& operator=(const ScopedNoSignals&) = delete;
+
+ private:
+  sigset_t saved_;
 };
 
 /// Gets `thread` out of a blocking write: the call returns kInterrupted. The thread may just

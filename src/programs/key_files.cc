@@ -58,7 +58,24 @@ void WriteNew(const std::string& path, const Secret& text, Readers readers) {
       (error == EEXIST ? "; no key is ever overwritten (--output PREFIX names others)" : ""));
 }
 
+CurveKeys MakeSubscriberKeys(Secret secret, std::string server) {
+  if (secret.empty() != server.empty()) {
+    throw Error("keys: the secret key and the publisher's public key need each other",
+                kExitUsage);
+  }
+  return {std::move(secret), std::move(server), true};
+}
+
 }  // namespace
+
+CurveKeys ReadPublisherKeys(const std::string& secret_file) {
+  return {LoadSecretKey(secret_file, Secret()), ""};
+}
+
+CurveKeys ReadSubscriberKeys(const std::string& server_file, const std::string& secret_file) {
+  return MakeSubscriberKeys(LoadSecretKey(secret_file, Secret()),
+                            LoadServerKey(server_file, Secret()));
+}
 
 CurveKeys LoadPublisherKeys(const std::string& secret_file) {
   Secret secret = TakeVariable(cli::kSecretKeyVariable);
@@ -69,13 +86,8 @@ CurveKeys LoadPublisherKeys(const std::string& secret_file) {
 CurveKeys LoadSubscriberKeys(const std::string& server_file, const std::string& secret_file) {
   Secret secret = TakeVariable(cli::kSecretKeyVariable);
   Secret server = TakeVariable(cli::kServerKeyVariable);
-  CurveKeys keys = {LoadSecretKey(secret_file, std::move(secret)),
-                    LoadServerKey(server_file, std::move(server)), true};
-  if (keys.secret.empty() != keys.server.empty()) {
-    throw Error("keys: the secret key and the publisher's public key need each other",
-                kExitUsage);
-  }
-  return keys;
+  return MakeSubscriberKeys(LoadSecretKey(secret_file, std::move(secret)),
+                            LoadServerKey(server_file, std::move(server)));
 }
 
 CurveKeys LoadRelayKeys(const std::string& server_file, const std::string& secret_file,

@@ -23,6 +23,10 @@ CurveKeys LoadSubscriberKeys(const std::string& server_file, const std::string& 
 CurveKeys LoadRelayKeys(const std::string& server_file, const std::string& secret_file,
                         bool listens_encrypted);
 
+/// The same two from files alone: the environment is left alone. For programs of others.
+CurveKeys ReadPublisherKeys(const std::string& secret_file);
+CurveKeys ReadSubscriberKeys(const std::string& server_file, const std::string& secret_file);
+
 /// Takes those variables away without a look at them.
 void ForgetKeyVariables();
 

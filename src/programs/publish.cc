@@ -46,7 +46,9 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       reporter_(reporter),
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
       context_(LoadPublisherKeys(options.curve_secret)),
-      journal_(MakeJournalOptions()),
+      kept_(MakePubJournal(
+          options, [this](const std::string& text) { reporter_.Warn("journal", text); })),
+      journal_(kept_.options),
       server_reports_(reporter),
       server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
       publisher_(server_, journal_, MakeStreamOptions(options), *this),
@@ -67,34 +69,6 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
 
 PublishRun::~PublishRun() = default;
 
-JournalOptions PublishRun::MakeJournalOptions() {
-  JournalOptions made;
-  made.session = RandomId();
-  made.readers = options_.journal_group ? Readers::kGroup : Readers::kNobody;
-  made.records = options_.records;
-  made.retain_bytes = options_.retain_bytes;
-  made.retain_age = options_.retain_age;
-  made.checksum = options_.checksum;
-  made.wall_clock = WallNow;
-  made.warn = [this](const std::string& text) { reporter_.Warn("journal", text); };
-  if (!options_.journal.empty()) {
-    directory_.emplace(JournalDirectory::OnDisk(options_.journal, options_.journal_group));
-    made.directory = directory_->path();
-    made.durable = JournalOptions::Durable{options_.stream, options_.sync,
-                                           options_.sync_interval, BootId()};
-    return made;
-  }
-  if (auto directory = JournalDirectory::Create(RuntimeDirectories(),
-                                                options_.stream + "-" + Hex(made.session),
-                                                made.warn, options_.journal_group)) {
-    directory_.emplace(std::move(*directory));
-    made.directory = directory_->path();
-  } else {
-    reporter_.Warn("journal", "journal: no directory can hold it; it stays in private memory");
-  }
-  return made;
-}
-
 void PublishRun::SayStart() {
   ReportListening(reporter_, "'" + options_.stream + "'",
                   {{"stream", options_.stream}, {"session", Hex(journal_.session())}},
@@ -103,10 +77,11 @@ void PublishRun::SayStart() {
     reporter_.Warn("keys",
                    "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
   }
-  reporter_.Debug("journal",
-                  "journal in " +
-                      (directory_ ? "'" + directory_->path() + "'" : "private memory") +
-                      ", at least the last " + FormatSize(options_.retain_bytes) + " are kept");
+  reporter_.Debug(
+      "journal",
+      "journal in " +
+          (kept_.directory ? "'" + kept_.directory->path() + "'" : "private memory") +
+          ", at least the last " + FormatSize(options_.retain_bytes) + " are kept");
 }
 
 void PublishRun::OpenInput() {

@@ -8,7 +8,6 @@
 
 #include "cli/progress.h"
 #include "consume/writer.h"
-#include "journal/directory.h"
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -17,6 +16,7 @@
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/http_side.h"
+#include "programs/pub_journal.h"
 #include "programs/pub_options.h"
 #include "programs/publisher_reports.h"
 #include "publish/published_stream.h"
@@ -43,7 +43,6 @@ class PublishRun final : private PublishedStreamEvents {
   void OnLetGo(const Member& member) override;
   void OnFinished(const std::vector<std::string>& unconfirmed) override;
 
-  JournalOptions MakeJournalOptions();
   void SayStart();
   void OpenInput();
   void OpenTee();
@@ -60,7 +59,7 @@ class PublishRun final : private PublishedStreamEvents {
   Reporter& reporter_;
   SignalQueue signals_;  // first: blocks them before a thread is made
   Context context_;
-  std::optional<JournalDirectory> directory_;
+  const PubJournal kept_;
   Journal journal_;
   EventLoop loop_;
   ServerReports server_reports_;

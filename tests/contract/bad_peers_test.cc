@@ -215,7 +215,7 @@ class GoodSubscriber final : private ReceiverEvents {
 
   const std::string& text_;
   Context context_;
-  LoopThread thread_;
+  TestLoop thread_;
   Progress progress_;  // of the loop's thread
   std::optional<Receiver> receiver_;
 };

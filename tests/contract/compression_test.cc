@@ -204,7 +204,7 @@ class RunningReceiver {
 
  private:
   Context context_;
-  LoopThread thread_;
+  TestLoop thread_;
   Listener listener_;
   std::optional<Receiver> receiver_;
 };

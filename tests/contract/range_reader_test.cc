@@ -155,7 +155,7 @@ class Asker final : private RangeReaderEvents {
 
   std::atomic<bool> needed_ = false;
   Context context_;
-  LoopThread loop_;
+  TestLoop loop_;
   std::unique_ptr<RangeReader> reader_;
   std::string bytes_;
   std::vector<End> ends_;

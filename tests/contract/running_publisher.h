@@ -4,21 +4,17 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "journal/journal.h"
+#include "net/loop_thread.h"
 #include "os/process.h"
-#include "os/waker.h"
 #include "publish/published_stream.h"
 #include "publish/server.h"
 #include "support/wait.h"
@@ -46,58 +42,10 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/// An event loop in a thread; Do runs something in it and waits for the outcome.
-class LoopThread {
+/// One that must not fail.
+class TestLoop final : public LoopThread {
  public:
-  LoopThread() {
-    loop_.OnReadable(waker_.fd(), [this] {
-      waker_.Clear();
-      RunJobs();
-    });
-    thread_ = std::thread([this] { loop_.Run(); });
-  }
-  ~LoopThread() { Join(); }
-  LoopThread(const LoopThread&) = delete;
-  LoopThread& operator=(const LoopThread&) = delete;
-
-  void Do(const std::function<void()>& job) {
-    std::unique_lock lock(mutex_);
-    bool done = false;
-    jobs_.push_back([&] {
-      job();
-      const std::lock_guard inner(mutex_);
-      done = true;
-      finished_.notify_all();
-    });
-    waker_.Wake();
-    finished_.wait(lock, [&] { return done; });
-  }
-  EventLoop& loop() { return loop_; }
-
- private:
-  void RunJobs() {
-    while (true) {
-      std::function<void()> job;
-      {
-        const std::lock_guard lock(mutex_);
-        if (jobs_.empty()) return;
-        job = std::move(jobs_.front());
-        jobs_.pop_front();
-      }
-      job();
-    }
-  }
-  void Join() {
-    Do([this] { loop_.Stop(); });
-    thread_.join();
-  }
-
-  EventLoop loop_;
-  Waker waker_;
-  std::mutex mutex_;
-  std::condition_variable finished_;
-  std::deque<std::function<void()>> jobs_;
-  std::thread thread_;
+  TestLoop() : LoopThread([](const std::string& what) { ADD_FAILURE() << what; }) {}
 };
 
 /// What a publisher has told its owner.
@@ -215,7 +163,7 @@ class RunningPublisher final : private PublishedStreamEvents, private ServerEven
 
   TemporaryDirectory directory_;
   Context context_;
-  LoopThread thread_;
+  TestLoop thread_;
   std::optional<Journal> journal_;
   std::optional<Server> server_;
   std::optional<PublishedStream> publisher_;

@@ -81,7 +81,7 @@ class SeveralStreamsTest : public testing::Test {
     std::unique_ptr<PublishedStream> publisher;
   };
   Context context_;
-  LoopThread thread_;
+  TestLoop thread_;
   NoEvents events_;
   std::optional<Server> server_;
   std::vector<Stream> streams_;

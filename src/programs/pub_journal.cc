@@ -1,0 +1,41 @@
+#include "programs/pub_journal.h"
+
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "os/process.h"
+
+namespace pipedup {
+
+PubJournal MakePubJournal(const PubOptions& options,
+                          std::function<void(const std::string&)> warn) {
+  PubJournal journal;
+  JournalOptions& made = journal.options;
+  made.session = RandomId();
+  made.readers = options.journal_group ? Readers::kGroup : Readers::kNobody;
+  made.records = options.records;
+  made.retain_bytes = options.retain_bytes;
+  made.retain_age = options.retain_age;
+  made.checksum = options.checksum;
+  made.wall_clock = WallNow;
+  made.warn = std::move(warn);
+  if (!options.journal.empty()) {
+    journal.directory.emplace(JournalDirectory::OnDisk(options.journal, options.journal_group));
+    made.directory = journal.directory->path();
+    made.durable =
+        JournalOptions::Durable{options.stream, options.sync, options.sync_interval, BootId()};
+    return journal;
+  }
+  if (auto directory = JournalDirectory::Create(RuntimeDirectories(),
+                                                options.stream + "-" + Hex(made.session),
+                                                made.warn, options.journal_group)) {
+    journal.directory.emplace(std::move(*directory));
+    made.directory = journal.directory->path();
+  } else {
+    made.warn("journal: no directory can hold it; it stays in private memory");
+  }
+  return journal;
+}
+
+}  // namespace pipedup

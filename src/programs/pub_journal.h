@@ -1,0 +1,25 @@
+// Where a publisher keeps its journal.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "journal/directory.h"
+#include "journal/journal.h"
+#include "programs/pub_options.h"
+
+namespace pipedup {
+
+struct PubJournal {
+  std::optional<JournalDirectory> directory;  ///< none: in private memory
+  JournalOptions options;
+};
+
+/// Makes the directory, on disk or in memory, and the options of a journal in it: a new
+/// session, unless the disk has one. `warn` is told, in words, of what is no error. Throws
+/// Error.
+PubJournal MakePubJournal(const PubOptions& options,
+                          std::function<void(const std::string&)> warn);
+
+}  // namespace pipedup
