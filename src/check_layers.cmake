@@ -48,7 +48,8 @@ foreach(layer IN LISTS layers)
   endforeach()
 endforeach()
 
-file(GLOB_RECURSE files ${SOURCE_DIR}/clients/sub/*.h ${SOURCE_DIR}/clients/sub/*.cc)
+file(GLOB files ${SOURCE_DIR}/clients/sub/*.h ${SOURCE_DIR}/clients/sub/*.cc
+  ${SOURCE_DIR}/clients/cpp/*.h ${SOURCE_DIR}/clients/cpp/*.cc)
 foreach(file IN LISTS files)
   file(RELATIVE_PATH shown ${SOURCE_DIR} ${file})
   file(STRINGS ${file} lines REGEX "^#include \"|^#include <pipedup|^#include <zmq")

@@ -1,6 +1,6 @@
-# Installs BUILD_DIR into a scratch directory, builds tests/install against it by CMake and by
-# pkg-config, and runs both.
-# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DLIBDIR=lib -DGENERATOR=... -DCXX=... -DFLAGS=...
+# Installs BUILD_DIR into a scratch directory, builds the examples of clients/cpp against it by CMake
+# and by pkg-config, and runs both.
+# cmake -DBUILD_DIR=... -DSOURCE_DIR=.../clients/cpp -DUSE=.../use -DWORK_DIR=... -DLIBDIR=lib -DGENERATOR=... -DCXX=... -DFLAGS=...
 #   -P run.cmake
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE status)
@@ -14,7 +14,7 @@ run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${WORK_DIR}/prefix)
 run(${CMAKE_COMMAND} -S ${SOURCE_DIR} -B ${WORK_DIR}/build -G ${GENERATOR}
     -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix)
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
-run(${WORK_DIR}/build/user)
+run(${USE} ${WORK_DIR}/build/publish ${WORK_DIR}/build/subscribe)
 
 # Moved first: neither way may depend on where it was installed.
 file(RENAME ${WORK_DIR}/prefix ${WORK_DIR}/moved)
@@ -22,8 +22,10 @@ set(ENV{PKG_CONFIG_PATH} ${WORK_DIR}/moved/${LIBDIR}/pkgconfig)
 execute_process(COMMAND pkg-config --cflags --libs pipedup
   OUTPUT_VARIABLE from_pkg_config OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(from_pkg_config)
-run(${CXX} ${FLAGS} -std=c++20 ${SOURCE_DIR}/user.cc -o ${WORK_DIR}/user ${from_pkg_config})
-run(${WORK_DIR}/user)
+foreach(program publish subscribe)
+  run(${CXX} ${FLAGS} -std=c++20 ${SOURCE_DIR}/${program}.cc -o ${WORK_DIR}/${program} ${from_pkg_config})
+endforeach()
+run(${USE} ${WORK_DIR}/publish ${WORK_DIR}/subscribe)
 file(RENAME ${WORK_DIR}/moved ${WORK_DIR}/prefix)
 
 run(${WORK_DIR}/prefix/bin/pipedup-pub --version)
