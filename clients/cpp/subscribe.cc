@@ -2,6 +2,8 @@
 //   subscribe host:5590 --from start --resume FILE > copy
 #include <pipedup/subscriber.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -15,6 +17,8 @@
 namespace {
 
 using pipedup::Subscriber;
+
+volatile std::sig_atomic_t signalled = 0;
 
 std::string Hex(std::uint64_t value) {
   std::ostringstream text;
@@ -68,9 +72,10 @@ class Run {
   explicit Run(const Arguments& arguments) : subscriber_(MakeOptions(arguments)) {}
 
   int ToTheEnd() {
-    while (const auto item = subscriber_.Next()) {
-      std::visit([this](const auto& one) { On(one); }, *item);
-      if (status_ == 141) break;
+    while (status_ == 0 && !subscriber_.over()) {
+      const auto item = subscriber_.Next(std::chrono::milliseconds(100));
+      if (item) std::visit([this](const auto& one) { On(one); }, *item);
+      if (signalled != 0) status_ = 128 + signalled;
     }
     if (std::fflush(stdout) != 0) return 141;
     return status_ == 0 && lost_ ? 3 : status_;
@@ -114,6 +119,8 @@ class Run {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGTERM, [](int number) { signalled = number; });
+  std::signal(SIGINT, [](int number) { signalled = number; });
   try {
     const Arguments arguments(
         argc, argv, {"--follow", "--no-attach"},
