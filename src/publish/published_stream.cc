@@ -11,7 +11,10 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kHeartbeat = std::chrono::milliseconds(400);   // kept with something to spare
+// Kept with something to spare, as is the promise (Server::kHeartbeatMs), which every second of
+// them keeps as well.
+constexpr auto kHeartbeat = std::chrono::milliseconds(450);
+constexpr auto kQuietAfter = std::chrono::seconds(2);
 constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member is joining
 constexpr auto kWelcomeHeadEach = std::chrono::microseconds(100);  // of all members, if longer
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
@@ -38,6 +41,7 @@ PublishedStream::PublishedStream(Server& server, Journal& journal,
               packer_,          members_,  *this,
               Window(options_), WallNow(), journal.attachable() ? journal.directory() : ""},
       sent_(journal.head()),
+      moved_at_(loop_.now()),
       made_at_(loop_.now()) {
   served_.path = options_.path;
   served_.older = options_.older;
@@ -58,6 +62,7 @@ PublishedStream::~PublishedStream() {
 }
 
 void PublishedStream::OnBlock(const Block& block) {
+  moved_at_ = loop_.now();
   if (rest_ == 0) Send(block);
   ApplyPolicy();
 }
@@ -93,7 +98,11 @@ void PublishedStream::SendHead() {
 }
 
 void PublishedStream::Heartbeat() {
-  SendHead();
+  // What was published last is told of soon, and more than once. Long after, a head says only
+  // that the publisher is there.
+  const bool quiet = !ending_ && loop_.now() - moved_at_ > kQuietAfter;
+  skip_head_ = quiet && !skip_head_;
+  if (!skip_head_) SendHead();
   server_.control().DropSilent(served_, options_.wait ? options_.stall_limit : Duration(0));
   journal_.DropExpired();
   if (ending_) server_.control().RepeatEnd(served_);
@@ -122,6 +131,7 @@ void PublishedStream::ScheduleWelcomeHeads() {
 // ---- members ----
 
 void PublishedStream::OnJoined(const Member& member) {
+  moved_at_ = loop_.now();
   welcome_until_ = loop_.now() + kWelcomeFor;
   ScheduleWelcomeHeads();
   if (members_.size() < kFewMembers) SaveMembers();  // many are written with the heartbeat

@@ -123,6 +123,8 @@ class PublishedStream final : private ControlServerEvents {
   EventLoop::TimerId policy_due_ = 0;
   EventLoop::TimerId linger_ = 0;
   TimePoint welcome_until_{};
+  TimePoint moved_at_;      // something was published, or somebody has joined
+  bool skip_head_ = false;  // at the last heartbeat
   const TimePoint made_at_;
   bool ending_ = false;
   bool finished_ = false;

@@ -53,7 +53,7 @@ class ServerEvents {
 /// Publishers add their streams to it. One thread, the loop's.
 class Server {
  public:
-  static constexpr std::uint32_t kHeartbeatMs = 500;  ///< promised to every subscriber
+  static constexpr std::uint32_t kHeartbeatMs = 1000;  ///< promised to every subscriber
 
   /// Binds. Throws Error.
   Server(Context& context, EventLoop& loop, ServerOptions options, ServerEvents& events);

@@ -24,6 +24,7 @@ constexpr auto kHelloEvery = std::chrono::seconds(1);
 constexpr auto kBridgeEvery = std::chrono::milliseconds(50);
 constexpr auto kStandbyEvery = std::chrono::milliseconds(500);
 constexpr auto kAskAgain = std::chrono::seconds(2);
+constexpr auto kPingEvery = std::chrono::milliseconds(1800);  // with the status of every 2 s
 constexpr auto kAskAgainMax = std::chrono::seconds(30);
 constexpr auto kAttachPause = std::chrono::seconds(1);
 constexpr auto kAttachPauseMax = std::chrono::seconds(60);
@@ -844,9 +845,9 @@ void ModeMachine::ReachEnd(const BlockHeader& end) {
 
 // ---- time and pace ----
 
-/// Four heartbeats: less than that is no silence.
+/// Two heartbeats: less than that is no silence.
 Duration ModeMachine::HeadsMayTake() const {
-  return std::chrono::milliseconds(4 * std::uint64_t{welcome_.heartbeat_ms});
+  return std::chrono::milliseconds(2 * std::uint64_t{welcome_.heartbeat_ms});
 }
 
 void ModeMachine::OnQueued(std::uint64_t bytes, TimePoint now) {
@@ -863,7 +864,12 @@ void ModeMachine::OnTick(TimePoint now) {
   const bool live_silent =
       (Subscribed() || state_ == State::kAttached) &&
       now - last_live_ > std::max<Duration>(options_.dead_after, HeadsMayTake());
-  if (now - last_control_ > options_.dead_after || live_silent) {
+  // What is asked for while nothing comes is answered at once: then only an answer that does
+  // not come is a sign of death, and asking seldom is enough.
+  const bool asks = state_ != State::kJoining && state_ != State::kEnded;
+  const TimePoint owed = asks ? first_ping_ : last_control_;
+  const bool control_silent = owed >= last_control_ && now - owed > options_.dead_after;
+  if (control_silent || live_silent) {
     ++counters_.remakes;
     actions_.Remake();
     return;
@@ -875,8 +881,9 @@ void ModeMachine::OnTick(TimePoint now) {
     }
     return;
   }
-  if (now - last_control_ >= options_.dead_after / 3 &&
-      now - last_ping_ >= options_.dead_after / 3) {
+  const Duration ping_every = std::min<Duration>(options_.dead_after * 2 / 3, kPingEvery);
+  if (now - last_control_ >= ping_every && now - last_ping_ >= ping_every) {
+    if (first_ping_ <= last_control_) first_ping_ = now;
     last_ping_ = now;
     Ping();
   }

@@ -278,6 +278,7 @@ class ModeMachine {
   TimePoint last_live_{};
   TimePoint last_hello_{};
   TimePoint last_ping_{};
+  TimePoint first_ping_{};  // since the last answer, if that is older
   TimePoint last_replay_{};
   TimePoint attach_after_{};  // not before, if it has just failed
   Duration attach_pause_;

@@ -98,6 +98,8 @@ void Receiver::SendHello() {
 }
 
 void Receiver::SendRead(const control::Read& read) {
+  // A ping takes the status of an idle subscriber along: the publisher wakes up once for both.
+  if (read.max == 0 && loop_.now() - said_at_ >= kStatusIdle / 2) SendStatus();
   Send(read);
 }
 

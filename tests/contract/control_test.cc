@@ -27,7 +27,7 @@ TEST_P(Control, HelloIsAnsweredWithAWelcome) {
   EXPECT_EQ(welcome.records, RecordFormat::kLines);
   EXPECT_EQ(welcome.codec, "none");
   EXPECT_FALSE(welcome.ended);
-  EXPECT_EQ(welcome.heartbeat_ms, 500U);
+  EXPECT_EQ(welcome.heartbeat_ms, 1000U);
   EXPECT_EQ(welcome.window, 0U) << "the producer never waits";
   EXPECT_GT(welcome.started_ns, 0);
   EXPECT_GE(welcome.now_ns, welcome.started_ns);

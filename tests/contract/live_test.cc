@@ -69,13 +69,13 @@ TEST_P(Live, LinesToAFewMembersAreBlocksOfTheirOwn) {
   EXPECT_EQ(live.NextData().payload, "three\n");
 }
 
-TEST_P(Live, HeadsComeAtLeastEvery500MsWhenNothingIsPublished) {
+TEST_P(Live, HeadsComeAtLeastOnceASecondWhenNothingIsPublished) {
   Start();
   publisher_->Publish("one\n");
   LiveByHand live(endpoint());
   BlockHeader before = live.Next().header;
   const auto start = test::Clock::now();
-  constexpr int kHeads = 5;
+  constexpr int kHeads = 8;  // the last ones long after what was published
   for (int i = 0; i < kHeads; ++i) {
     const BlockHeader head = live.Next().header;
     EXPECT_EQ(head.kind, BlockKind::kHead);
@@ -83,10 +83,10 @@ TEST_P(Live, HeadsComeAtLeastEvery500MsWhenNothingIsPublished) {
     EXPECT_EQ(head.records_before, 1U);
     EXPECT_GE(head.time_ns, before.time_ns);
     // By the publisher's clock, with something to spare for a busy machine.
-    EXPECT_LE(head.time_ns - before.time_ns, 2'000'000'000);
+    EXPECT_LE(head.time_ns - before.time_ns, 3'000'000'000);
     before = head;
   }
-  EXPECT_LT(test::Clock::now() - start, kHeads * std::chrono::seconds(2));
+  EXPECT_LT(test::Clock::now() - start, kHeads * std::chrono::seconds(3));
 }
 
 TEST_P(Live, AJoiningMemberSoonGetsAHead) {
