@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PYTHON = "/usr/bin/python3"  # Debian's, which its packages are for
 PATIENCE_S = 60.0  # how long something may take that a working program does at once
 
 
@@ -111,7 +111,8 @@ def wait_until(is_true, what: str) -> None:
 
 
 def python_words(places: Places, module: str) -> tuple[list[str], dict[str, str]]:
-    return (["/usr/bin/python3", "-m", module], {"PYTHONPATH": str(places.clients / "python")})
+    env = {"PYTHONPATH": str(places.clients / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return [PYTHON, "-m", module], env
 
 
 # ---- subscribers ----
@@ -150,8 +151,9 @@ def subscriber_words(kind: str, places: Places, endpoint: str, wish: Wish):
         words, env = python_words(places, "pipedup.sub")
         return words + like_pipedup_sub(endpoint, wish), env
     if kind == "asyncio":
-        words, env = python_words(places, "pipedup.sub")
-        return words + like_pipedup_sub(endpoint, wish) + ["--asyncio"], env
+        _, env = python_words(places, "")
+        shim = Path(__file__).with_name("asyncio_sub.py")
+        return [PYTHON, str(shim)] + like_pipedup_sub(endpoint, wish), env
     shim = places.clients / "node" / "bin" / "pipedup-sub.mjs"
     return ["node", str(shim)] + like_pipedup_sub(endpoint, wish), {}
 
@@ -285,6 +287,3 @@ def stop(process: Process) -> None:
 def go_on(process: Process) -> None:
     process.signal(signal.SIGCONT)
 
-
-if __name__ == "__main__":
-    sys.exit("this is a module: see run")

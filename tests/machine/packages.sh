@@ -25,6 +25,10 @@ test_packages=(
 page_packages=(
   chromium:chromium nodejs:node npm:npm prometheus:promtool fonts-liberation fonts-dejavu-core
 )
+# The clients in other languages.
+client_packages=(
+  python3:python3 python3-zmq python3-xxhash python3-zstandard nodejs:node npm:npm
+)
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)
 # Making Debian packages of it, and looking at what is in them.
