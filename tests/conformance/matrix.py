@@ -12,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+import plain_sub
 from drivers import PUBLISHERS, SUBSCRIBERS, Places
 from scenarios import SCENARIOS, Pair
 
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--client", action="append", choices=SUBSCRIBERS)
     parser.add_argument("--publisher", action="append", choices=PUBLISHERS)
     parser.add_argument("--scenario", action="append", choices=[s.__name__ for s in SCENARIOS])
+    parser.add_argument("--document", type=Path, help="with plain SUBs, which are run as well")
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) * 3 // 2)
     parser.add_argument("--keep", type=Path, help="where files of failed cases are copied to")
     options = parser.parse_args()
@@ -68,11 +70,14 @@ def main() -> int:
             if wrong:
                 failed.append(name)
                 print(wrong, flush=True)
+    if options.document:
+        failed += [f"plain SUB in {name}" for name in plain_sub.run_all(options.document, places)]
     for scenario in SCENARIOS:
         bad = [name for name in failed if name.startswith(scenario.__name__ + ":")]
         print(f"{scenario.__name__:24}{'ok' if not bad else f'{len(bad)} failed'}")
-    print(f"{len(cases)} cases in {time.monotonic() - began:.0f} s")
-    print(f"{len(cases) - len(failed)} passed, {len(failed)} failed")
+    count = len(cases) + (3 if options.document else 0)
+    print(f"{count} cases in {time.monotonic() - began:.0f} s")
+    print(f"{count - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
