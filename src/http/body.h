@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "http/events.h"
@@ -42,8 +43,7 @@ class Body {
   Body(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
 
   Stream& stream() const { return *stream_; }
-  Position position() const { return position_; }
-  /// What stands at position(), which moves behind it; a gap is told of first.
+  /// What stands where the reader is, which moves behind it; a gap is told of first.
   struct Step {
     Outcome outcome = Outcome::kWait;  ///< kBytes: `bytes`, or a gap
     SharedBytes bytes;                 ///< to be let go of at once
@@ -51,11 +51,14 @@ class Body {
   };
   Step Next(std::size_t max);
   bool stands_at_more() const;
+  bool was_cut_off() const { return place_.cut_off(); }
   void CountSent(std::size_t count) { stream_->counters().sent_bytes.fetch_add(count); }
 
  private:
+  Step CutOff();
+
   const std::shared_ptr<Stream> stream_;
-  Position position_;
+  Place place_;
   const OnGap on_gap_;
   bool abandoned_ = false;
 };
@@ -71,10 +74,11 @@ class BytesBody final : public Body {
 };
 
 /// Server-sent events: see EventWriter. Gaps are events, and what there was before them goes on
-/// behind them.
+/// behind them. `missed` is said first.
 class EventsBody final : public Body {
  public:
-  EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+  EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap,
+             const std::vector<Missed>& missed = {});
 
   Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
   bool HasMore(TimePoint now) const override {

@@ -79,6 +79,41 @@ Position Resume(const Stream& stream, const EventId& last) {
   return 0;
 }
 
+/// What the reader of an event of another session has not read of that. Nothing if this one
+/// goes on with it, or it has all of it.
+std::vector<Missed> MissedOf(const Hub& hub, const Stream& stream, const EventId& last) {
+  const JournalView& view = stream.view();
+  if (!last.session || *last.session == view.session()) return {};
+  const auto is_it = [&last](const PastSession& past) { return past.session == *last.session; };
+  if (std::ranges::any_of(view.past_sessions(), is_it)) return {};
+  const auto past = hub.FindPast(stream.name(), *last.session);
+  if (!past) {
+    return {{*last.session, last.position, std::nullopt,
+             "nothing is known here of that session: what came then is lost, or was nothing"}};
+  }
+  std::vector<Missed> missed;
+  if (last.position < past->head) {
+    missed.push_back(
+        {*last.session, last.position, past->head, "the session is over and gone"});
+  }
+  if (!past->ended) {
+    missed.push_back({*last.session, std::max(last.position, past->head), std::nullopt,
+                      "the session vanished before its end: what came last may be missing"});
+  }
+  return missed;
+}
+
+/// The session `session` of the same stream, if it is not the newest but still here, and there
+/// is anything from `position` on.
+std::shared_ptr<Stream> FindOlder(const Hub& hub, const Stream& newest, SessionId session,
+                                  Position position) {
+  if (session == newest.view().session()) return nullptr;
+  std::shared_ptr<Stream> older = hub.Find(newest.name(), session);
+  const bool has_more =
+      older && (position < older->view().head() || older->state() == Stream::State::kEnded);
+  return has_more ? older : nullptr;
+}
+
 constexpr auto kNotFrom =
     "from: now, start, a position (a number of bytes), or last:N (records)";
 
@@ -189,17 +224,32 @@ std::shared_ptr<Stream> Routes::Choose(const Request& request, Answer* refusal) 
   return nullptr;
 }
 
+/// To whoever wants to read on in a session that is not here.
+Answer Routes::OtherSession(const Stream& stream, SessionId session, const From& from) const {
+  Answer answer = Plain(409, "session: it is " + Hex(stream.view().session()) + " now");
+  if (from.kind != From::Kind::kPosition) return answer;
+  const auto past = hub_.FindPast(stream.name(), session);
+  if (!past || from.value >= past->head) return answer;
+  const std::string gap = std::to_string(from.value) + "-" + std::to_string(past->head);
+  answer.text = "session: it is " + Hex(stream.view().session()) + " now, and bytes " + gap +
+                " of that one are gone\n";
+  answer.headers.emplace_back("Pipedup-Gap", gap);
+  return answer;
+}
+
 Answer Routes::Bytes(const Request& request) {
   Answer answer;
-  const std::shared_ptr<Stream> stream = Choose(request, &answer);
+  std::shared_ptr<Stream> stream = Choose(request, &answer);
   if (!stream) return answer;
   const std::optional<From> from = ParseFrom(request.parameter("from").value_or("now"));
   if (!from) return Plain(400, kNotFrom);
   if (const auto text = request.parameter("session")) {
     const std::optional<SessionId> session = ParseSession(*text);
     if (!session) return Plain(400, "session: 16 hex digits");
-    if (*session != stream->view().session()) {
-      return Plain(409, "session: it is " + Hex(stream->view().session()) + " now");
+    if (const auto older = FindOlder(hub_, *stream, *session, from->value)) {
+      stream = older;
+    } else if (*session != stream->view().session()) {
+      return OtherSession(*stream, *session, *from);
     }
   }
   const Position begin = Begin(*stream, *from);
@@ -225,14 +275,20 @@ Answer Routes::Bytes(const Request& request) {
 
 Answer Routes::Events(const Request& request) {
   Answer answer;
-  const std::shared_ptr<Stream> stream = Choose(request, &answer);
+  std::shared_ptr<Stream> stream = Choose(request, &answer);
   if (!stream) return answer;
   Position begin = 0;
+  std::vector<Missed> missed;
   const std::optional<std::string> last = request.header("Last-Event-ID");
   if (last && !last->empty()) {
     const std::optional<EventId> id = ParseEventId(*last);
     if (!id) return Plain(400, "Last-Event-ID: not the id of an event of this server");
+    if (id->session) {
+      const auto older = FindOlder(hub_, *stream, *id->session, id->position);
+      if (older) stream = older;
+    }
     begin = Resume(*stream, *id);
+    missed = MissedOf(hub_, *stream, *id);
     if (stream->state() == Stream::State::kEnded && id->session == stream->view().session() &&
         begin == stream->view().head()) {
       return Plain(204, "");  // it has all, and EventSource is not to ask again
@@ -245,7 +301,7 @@ Answer Routes::Events(const Request& request) {
   answer.type = "text/event-stream";
   answer.headers = Where(*stream, begin);
   answer.headers.emplace_back("X-Accel-Buffering", "no");
-  answer.body = std::make_unique<EventsBody>(stream, begin, on_gap_);
+  answer.body = std::make_unique<EventsBody>(stream, begin, on_gap_, missed);
   return answer;
 }
 

@@ -66,6 +66,7 @@ class Routes {
   std::optional<Answer> Refuse(const Request& request) const;
   Answer Health() const;
   Answer Ready() const;
+  Answer OtherSession(const Stream& stream, SessionId session, const From& from) const;
   Answer Bytes(const Request& request);
   Answer Events(const Request& request);
   std::shared_ptr<Stream> Choose(const Request& request, Answer* refusal) const;

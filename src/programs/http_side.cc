@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "os/file.h"
 #include "os/listen.h"
 #include "os/process.h"
@@ -137,7 +138,8 @@ HttpTap::~HttpTap() {
   side_.loop_.Cancel(look_);
   if (!stream_) return;
   std::erase(side_.taps_, this);
-  side_.hub_.Remove(stream_);
+  const http::Readers::Unread unread = side_.hub_.Remove(stream_);
+  if (unread.readers > 0) SayUnread(unread.readers, unread.bytes);
   side_.SayReadiness();
 }
 
@@ -152,17 +154,43 @@ void HttpTap::End(std::uint32_t status, Duration linger, std::function<void()> o
 }
 
 void HttpTap::Look() {
-  const std::uint64_t readers = stream_->counters().readers.load();
+  const std::uint64_t readers = stream_->readers().count();
   const bool late = side_.loop_.now() >= until_;
   if (readers > 0 && !late) return;
   if (readers > 0) {
-    side_.reporter_.Warn("http-unread",
-                         std::to_string(readers) + " readers of '" + stream_->name() +
-                             "' over HTTP did not take the end of it within --linger",
-                         {{"stream", stream_->name()}, {"readers", readers}});
+    SayUnread(readers, stream_->readers().Behind(stream_->view().head()).bytes);
   }
   Cut();
   on_done_();
+}
+
+void HttpTap::SayUnread(std::uint64_t readers, std::uint64_t bytes) {
+  if (std::exchange(said_unread_, true)) return;
+  const std::string session = Hex(stream_->view().session());
+  side_.reporter_.Warn("http-unread",
+                       std::to_string(readers) + (readers == 1 ? " reader" : " readers") +
+                           " of '" + stream_->name() +
+                           "' over HTTP did not take the end of session " + session +
+                           " in time: cut off with " + FormatSize(bytes) + " unread",
+                       {{"stream", stream_->name()},
+                        {"session", session},
+                        {"readers", readers},
+                        {"bytes", bytes}});
+}
+
+void HttpTap::Drain() {
+  if (!stream_) return;
+  stream_->Refresh(journal_);
+  side_.hub_.Leave(*stream_);
+  side_.SayReadiness();
+}
+
+void HttpTap::Retire() {
+  if (stream_) side_.hub_.Retire(*stream_);
+}
+
+bool HttpTap::drained() const {
+  return !stream_ || stream_->readers().Behind(stream_->view().head()).readers == 0;
 }
 
 void HttpTap::Cut() {

@@ -53,7 +53,7 @@ class HttpTap {
  public:
   HttpTap(HttpSide& side, const std::string& name, Journal& journal,
           const Publisher& publisher);
-  /// Cuts off whoever still reads.
+  /// Cuts off whoever still reads; those that had not read all are said.
   ~HttpTap();
   HttpTap(const HttpTap&) = delete;
   HttpTap& operator=(const HttpTap&) = delete;
@@ -61,6 +61,13 @@ class HttpTap {
   /// Nothing comes after what is published. `on_done` is called, from the loop, when all
   /// readers have it or `linger` is over; those who do not have it then are said.
   void End(std::uint32_t status, Duration linger, std::function<void()> on_done);
+  /// Nothing more comes, though the stream has not ended: whoever has all there is is broken
+  /// off, the others may read on.
+  void Drain();
+  /// The session is over here, as another one takes its place.
+  void Retire();
+  /// Nobody would have to be cut off that has not read all there is.
+  bool drained() const;
   /// Nobody is waited for.
   void Cut();
   /// After End: nobody is waited for any more. Before it: true.
@@ -69,6 +76,7 @@ class HttpTap {
  private:
   friend class HttpSide;
   void Look();
+  void SayUnread(std::uint64_t readers, std::uint64_t bytes);
 
   HttpSide& side_;
   Journal& journal_;
@@ -77,6 +85,7 @@ class HttpTap {
   std::function<void()> on_done_;
   EventLoop::TimerId look_ = 0;
   TimePoint until_{};
+  bool said_unread_ = false;
 };
 
 }  // namespace pipedup

@@ -78,13 +78,20 @@ TEST_F(HttpTest, AReaderOfEventsResumesBehindTheLastOneThatItHasSeen) {
   EXPECT_EQ("end", seen.back().name);
 }
 
-TEST_F(HttpTest, AReaderOfAnotherSessionGetsAllOfThisOne) {
+TEST_F(HttpTest, AReaderOfAnotherSessionGetsAllOfThisOneAndHearsThatItMayHaveMissedSome) {
   Publish();
   ASSERT_TRUE(publisher_->Write("new\n"));
   ASSERT_TRUE(WaitForHead(4));
   const auto reader = Get("/events", {{"Last-Event-ID", "3@00000000000000aa"}});
   ASSERT_TRUE(reader->WaitForText("data: new"));
   EXPECT_EQ("0", reader->header("pipedup-position"));
+  const HttpEvent first = ParseEvents(reader->body()).front();
+  ASSERT_EQ("gap", first.name) << reader->body();
+  EXPECT_EQ("3@00000000000000aa", first.id);
+  const Json gap = Json::parse(first.data);
+  EXPECT_EQ("00000000000000aa", gap.at("session"));
+  EXPECT_EQ(3u, gap.at("from"));
+  EXPECT_TRUE(gap.at("to").is_null());
 }
 
 TEST_F(HttpTest, EventsGoOnThroughARestartOfAPublisherWithAJournal) {
