@@ -227,5 +227,26 @@ TEST_F(HttpTest, GarbageAndHalfRequestsHarmNobody) {
   EXPECT_TRUE(good->complete());
 }
 
+// A byte now and then is what keeps a connection from being idle.
+TEST_F(HttpTest, HalfRequestsKeepNobodyFromBeingAnswered) {
+  Publisher::Setup setup;
+  setup.wrapper = {"sh", "-c", "ulimit -n 128; exec \"$@\"", "sh"};  // for 64 connections
+  Publish(std::move(setup));
+  std::vector<std::unique_ptr<RawPeer>> bad;
+  for (int i = 0; i < 100; ++i) {
+    bad.push_back(std::make_unique<RawPeer>(port_));
+    bad.back()->Send("GET /he");
+  }
+  const auto good = Get("/healthz");
+  auto next = Clock::now();
+  EXPECT_TRUE(Eventually([&] {
+    if (Clock::now() >= next) {
+      for (auto& each : bad) each->Send("a");
+      next += std::chrono::seconds(5);
+    }
+    return good->status(Duration(0)) == 200;
+  }));
+}
+
 }  // namespace
 }  // namespace pipedup::test
