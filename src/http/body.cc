@@ -17,8 +17,8 @@ constexpr auto kTooLate = "the session is over and gone";
 
 }  // namespace
 
-Body::Body(std::shared_ptr<Stream> stream, Position position, OnGap on_gap)
-    : stream_(std::move(stream)), place_(position), on_gap_(std::move(on_gap)) {
+Body::Body(std::shared_ptr<Stream> stream, Position position)
+    : stream_(std::move(stream)), place_(position) {
   stream_->counters().readers.fetch_add(1);
   const Position head = stream_->view().head();
   if (stream_->readers().Add(&place_) || position >= head) return;
@@ -43,15 +43,19 @@ Body::Step Body::Next(std::size_t max) {
   const Position at = place_.at();
   ViewReader::Found found = stream_->reader().Read(at, max);
   if (found.gap_to && place_.Move(*found.gap_to)) {
-    stream_->counters().gaps.fetch_add(1);
     stream_->counters().gap_bytes.fetch_add(*found.gap_to - at);
-    on_gap_(*stream_, at, *found.gap_to);
+    stream_->counters().gaps.fetch_add(1);  // the last: the loop says what it finds counted
     return {Outcome::kBytes, {}, *found.gap_to};
   }
   if (found.bytes.size() > 0 && place_.Move(at + found.bytes.size())) {
     return {Outcome::kBytes, std::move(found.bytes), 0};
   }
   if (place_.cut_off()) return CutOff();
+  if (found.out_of_reach) {  // it may come back, when there are descriptors again
+    stream_->counters().out_of_reach.fetch_add(1);
+    Abandon();  // once
+    return {Outcome::kBroken, {}, 0};
+  }
   if (state == Stream::State::kOpen) return {Outcome::kWait, {}, 0};
   const bool has_all = state == Stream::State::kEnded && at >= stream_->view().head();
   return {has_all ? Outcome::kEnd : Outcome::kBroken, {}, 0};
@@ -82,9 +86,9 @@ Body::Outcome BytesBody::Fill(std::span<char> into, std::size_t* count, TimePoin
 
 // ---- events ----
 
-EventsBody::EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap,
+EventsBody::EventsBody(std::shared_ptr<Stream> stream, Position position,
                        const std::vector<Missed>& missed)
-    : Body(std::move(stream), position, std::move(on_gap)),
+    : Body(std::move(stream), position),
       writer_(this->stream().view().session(), this->stream().view().records_format(),
               position),
       out_(kRetryLine),

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,9 +14,6 @@
 #include "pipedup/types.h"
 
 namespace pipedup::http {
-
-/// Told, in the thread of HTTP, of what a reader was not given.
-using OnGap = std::function<void(const Stream& stream, Position from, Position to)>;
 
 class Body {
  public:
@@ -40,7 +36,7 @@ class Body {
   void Abandon() { abandoned_ = true; }
 
  protected:
-  Body(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+  Body(std::shared_ptr<Stream> stream, Position position);
 
   Stream& stream() const { return *stream_; }
   /// What stands where the reader is, which moves behind it; a gap is told of first.
@@ -59,15 +55,14 @@ class Body {
 
   const std::shared_ptr<Stream> stream_;
   Place place_;
-  const OnGap on_gap_;
   bool abandoned_ = false;
 };
 
 /// The bytes, and nothing else. A gap breaks it off, and so does a publisher that leaves.
 class BytesBody final : public Body {
  public:
-  BytesBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap)
-      : Body(std::move(stream), position, std::move(on_gap)) {}
+  BytesBody(std::shared_ptr<Stream> stream, Position position)
+      : Body(std::move(stream), position) {}
 
   Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
   bool HasMore(TimePoint) const override { return stands_at_more(); }
@@ -77,7 +72,7 @@ class BytesBody final : public Body {
 /// behind them. `missed` is said first.
 class EventsBody final : public Body {
  public:
-  EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap,
+  EventsBody(std::shared_ptr<Stream> stream, Position position,
              const std::vector<Missed>& missed = {});
 
   Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;

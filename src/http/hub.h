@@ -47,8 +47,9 @@ struct ReaderCounters {
   std::atomic<std::uint64_t> sent_bytes{0};
   std::atomic<std::uint64_t> gaps{0};
   std::atomic<std::uint64_t> gap_bytes{0};
-  std::atomic<std::uint64_t> gone{0};     ///< requests to begin where nothing is kept any more
-  std::atomic<std::uint64_t> cut_off{0};  ///< readers, before they had all there was
+  std::atomic<std::uint64_t> gone{0};  ///< requests to begin where nothing is kept any more
+  std::atomic<std::uint64_t> out_of_reach{0};   ///< broken off, as nothing could be read
+  std::atomic<std::uint64_t> cut_off{0};        ///< readers, before they had all there was
   std::atomic<std::uint64_t> cut_off_bytes{0};  ///< that they had not read
 };
 
@@ -132,6 +133,12 @@ class Hub {
   /// Readable when somebody wants a snapshot.
   int wish_fd() const { return wish_.fd(); }
   void SetSnapshot(std::shared_ptr<const Snapshot> snapshot);
+
+  /// Of all streams that ever were, by name.
+  std::map<std::string, std::shared_ptr<ReaderCounters>> counters() const {
+    const std::lock_guard lock(mutex_);
+    return counters_;
+  }
 
   // ---- of the threads of HTTP ----
 

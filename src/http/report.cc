@@ -195,6 +195,9 @@ constexpr std::array kOfReaders = {
               &ReaderCounters::cut_off},
     OfReaders{"pipedup_http_cut_off_bytes_total", Type::kCounter,
               "Bytes of it that they had not read.", &ReaderCounters::cut_off_bytes},
+    OfReaders{"pipedup_http_out_of_reach_total", Type::kCounter,
+              "Readers that were broken off, as no descriptor or memory was left to read.",
+              &ReaderCounters::out_of_reach},
     OfReaders{"pipedup_http_gone_total", Type::kCounter,
               "Requests of /stream to begin where nothing is kept any more.",
               &ReaderCounters::gone},
@@ -208,6 +211,7 @@ ordered_json ReadersOf(const Stream& stream) {
                                {"gap_bytes", counters.gap_bytes.load()},
                                {"cut_off", counters.cut_off.load()},
                                {"cut_off_bytes", counters.cut_off_bytes.load()},
+                               {"out_of_reach", counters.out_of_reach.load()},
                                {"gone", counters.gone.load()}});
 }
 

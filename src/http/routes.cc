@@ -54,7 +54,8 @@ std::vector<std::pair<std::string, std::string>> Where(const Stream& stream,
           {"Pipedup-Position", std::to_string(position)}};
 }
 
-Position Begin(Stream& stream, const From& from) {
+/// Nothing if it is out of reach: see ViewReader.
+std::optional<Position> Begin(Stream& stream, const From& from) {
   switch (from.kind) {
     case From::Kind::kNow:
       return stream.reader().FindLast(0);
@@ -112,6 +113,12 @@ std::shared_ptr<Stream> FindOlder(const Hub& hub, const Stream& newest, SessionI
   const bool has_more =
       older && (position < older->view().head() || older->state() == Stream::State::kEnded);
   return has_more ? older : nullptr;
+}
+
+Answer OutOfReach() {
+  Answer answer = Plain(503, "no descriptor or memory is left to read what is kept on disk");
+  answer.headers.emplace_back("Retry-After", "1");
+  return answer;
 }
 
 constexpr auto kNotFrom =
@@ -252,12 +259,15 @@ Answer Routes::Bytes(const Request& request) {
       return OtherSession(*stream, *session, *from);
     }
   }
-  const Position begin = Begin(*stream, *from);
+  const std::optional<Position> where = Begin(*stream, *from);
+  if (!where) return OutOfReach();
+  const Position begin = *where;
   if (begin > stream->view().head()) {
     return Plain(416, "from: nothing has been published beyond " +
                           std::to_string(stream->view().head()));
   }
   const ViewReader::Found found = stream->reader().Read(begin, 1);
+  if (found.out_of_reach) return OutOfReach();
   if (found.gap_to) {
     stream->counters().gone.fetch_add(1);
     const std::string gap = std::to_string(begin) + "-" + std::to_string(*found.gap_to);
@@ -269,7 +279,7 @@ Answer Routes::Bytes(const Request& request) {
   }
   answer.type = "application/octet-stream";
   answer.headers = Where(*stream, begin);
-  answer.body = std::make_unique<BytesBody>(stream, begin, on_gap_);
+  answer.body = std::make_unique<BytesBody>(stream, begin);
   return answer;
 }
 
@@ -296,12 +306,14 @@ Answer Routes::Events(const Request& request) {
   } else {
     const std::optional<From> from = ParseFrom(request.parameter("from").value_or("now"));
     if (!from) return Plain(400, kNotFrom);
-    begin = std::min(Begin(*stream, *from), stream->view().head());
+    const std::optional<Position> where = Begin(*stream, *from);
+    if (!where) return OutOfReach();
+    begin = std::min(*where, stream->view().head());
   }
   answer.type = "text/event-stream";
   answer.headers = Where(*stream, begin);
   answer.headers.emplace_back("X-Accel-Buffering", "no");
-  answer.body = std::make_unique<EventsBody>(stream, begin, on_gap_, missed);
+  answer.body = std::make_unique<EventsBody>(stream, begin, missed);
   return answer;
 }
 

@@ -51,8 +51,7 @@ struct RoutesOptions {
 
 class Routes {
  public:
-  Routes(Hub& hub, RoutesOptions options, OnGap on_gap)
-      : hub_(hub), options_(std::move(options)), on_gap_(std::move(on_gap)) {}
+  Routes(Hub& hub, RoutesOptions options) : hub_(hub), options_(std::move(options)) {}
 
   Answer Respond(const Request& request);
   /// To a request whose answer waits: `snapshot` is null if none came in time.
@@ -73,7 +72,6 @@ class Routes {
 
   Hub& hub_;
   const RoutesOptions options_;
-  const OnGap on_gap_;
 };
 
 }  // namespace pipedup::http

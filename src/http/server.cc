@@ -59,7 +59,7 @@ class Server::Implementation {
   Implementation(Hub& hub, ServerOptions options)
       : hub_(hub),
         on_request_(std::move(options.on_request)),
-        routes_(hub, std::move(options.routes), std::move(options.on_gap)),
+        routes_(hub, std::move(options.routes)),
         exchanges_({.most = options.most_connections, .request = options.request_limit},
                    ShutDown),
         waiters_(hub.bell(), [this](TimePoint now) { return exchanges_.Look(now); }) {

@@ -18,7 +18,6 @@ struct ServerOptions {
   std::uint32_t most_connections = 0;                 ///< at a time: see Exchanges
   Duration request_limit = std::chrono::seconds(15);  ///< for all of one
   RoutesOptions routes = {};
-  OnGap on_gap;  ///< see there
   /// Told of the descriptor of each connection that has made a request.
   std::function<void(int descriptor)> on_request;
 };

@@ -15,6 +15,7 @@ namespace pipedup {
 namespace {
 
 constexpr auto kBeat = std::chrono::milliseconds(400);
+constexpr auto kSayEvery = std::chrono::seconds(1);  // of one stream: a busy one has thousands
 constexpr auto kLookEvery = std::chrono::milliseconds(20);  // whether all have the end
 constexpr std::uint64_t kMostConnections = 2000;
 constexpr std::uint64_t kDescriptorsPart = 2;  // at most half of them are for HTTP
@@ -50,7 +51,7 @@ HttpSide::HttpSide(EventLoop& loop, Connections& connections, const PubOptions& 
 }
 
 HttpSide::~HttpSide() {
-  server_.reset();
+  if (std::exchange(server_, nullptr)) SayLosses(Clock::duration(0));
   loop_.Remove(wish_);
   loop_.Cancel(beat_);
 }
@@ -72,13 +73,6 @@ void HttpSide::Listen(Connections& connections) {
   made.most_connections = static_cast<std::uint32_t>(most);
   made.routes.most_readers = most - std::min(kKept, most / kKeptPart);
   made.on_request = [&connections](int descriptor) { connections.Heard(descriptor); };
-  made.on_gap = [this](const http::Stream& stream, Position from, Position to) {
-    reporter_.Warn(
-        "http-gap",
-        "a reader of '" + stream.name() + "' over HTTP was too slow: bytes " +
-            std::to_string(from) + " to " + std::to_string(to) + " are no longer kept",
-        {{"stream", stream.name()}, {"from", from}, {"to", to}, {"bytes", to - from}});
-  };
   wish_ = loop_.OnReadable(hub_.wish_fd(), [this] { MakeSnapshot(); });
   beat_ = loop_.Every(kBeat, [this] { Beat(); });
   hub_.Beat();
@@ -100,6 +94,35 @@ void HttpSide::Listen(Connections& connections) {
 void HttpSide::Beat() {
   hub_.Beat();
   for (HttpTap* tap : taps_) tap->stream_->Refresh(tap->journal_);
+  SayLosses(kSayEvery);
+}
+
+/// What the readers of a stream have lost since it was said last, if that was `rest` ago.
+void HttpSide::SayLosses(Duration rest) {
+  for (const auto& [name, counters] : hub_.counters()) {
+    SaidLosses& said = said_[name];
+    if (loop_.now() - said.at < rest) continue;
+    const std::uint64_t gaps = counters->gaps.load() - said.gaps;
+    const std::uint64_t bytes = counters->gap_bytes.load() - said.bytes;
+    const std::uint64_t broken_off = counters->out_of_reach.load() - said.out_of_reach;
+    if (gaps == 0 && broken_off == 0) continue;
+    said = {said.gaps + gaps, said.bytes + bytes, said.out_of_reach + broken_off, loop_.now()};
+    if (gaps > 0) {
+      reporter_.Warn("http-gap",
+                     "readers of '" + name + "' over HTTP were too slow: " + FormatSize(bytes) +
+                         " that they had not read are no longer kept, " + std::to_string(gaps) +
+                         (gaps == 1 ? " gap" : " gaps"),
+                     {{"stream", name}, {"gaps", gaps}, {"bytes", bytes}});
+    }
+    if (broken_off > 0) {
+      reporter_.Warn("http-out-of-reach",
+                     std::to_string(broken_off) + (broken_off == 1 ? " reader" : " readers") +
+                         " of '" + name +
+                         "' over HTTP had to be broken off: no descriptor or "
+                         "memory is left to read what is kept on disk",
+                     {{"stream", name}, {"readers", broken_off}});
+    }
+  }
 }
 
 void HttpSide::MakeSnapshot() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,12 +38,20 @@ class HttpSide {
   void Beat();
   void MakeSnapshot();
   void SayReadiness();
+  void SayLosses(Duration rest);
 
   EventLoop& loop_;
   const PubOptions& options_;
   Reporter& reporter_;
   http::Hub hub_;
   std::vector<HttpTap*> taps_;  // the newest first
+  struct SaidLosses {
+    std::uint64_t gaps = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t out_of_reach = 0;
+    TimePoint at{};
+  };
+  std::map<std::string, SaidLosses> said_;  // by the name of the stream
   EventLoop::WatchId wish_ = 0;
   EventLoop::TimerId beat_ = 0;
   std::unique_ptr<http::Server> server_;
