@@ -32,12 +32,12 @@ Body::~Body() {
 }
 
 bool Body::stands_at_more() const {
-  return abandoned_ || place_.at() < stream_->view().head() ||
+  return must_end() || place_.at() < stream_->view().head() ||
          stream_->state() != Stream::State::kOpen;
 }
 
 Body::Step Body::Next(std::size_t max) {
-  if (abandoned_) return {Outcome::kBroken, {}, 0};
+  if (must_end()) return {Outcome::kBroken, {}, 0};
   const Stream::State state =
       stream_->state();  // before the look at the head, which is final then
   const Position at = place_.at();

@@ -1,6 +1,7 @@
 // What a live response is made of: a position in a stream.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,6 +35,10 @@ class Body {
   virtual bool HasMore(TimePoint now) const = 0;
   /// Its reader has gone: the next Fill is kBroken.
   void Abandon() { abandoned_ = true; }
+  /// So it is from when `revoked` is true. Before the first Fill.
+  void EndWhen(std::shared_ptr<const std::atomic<bool>> revoked) {
+    revoked_ = std::move(revoked);
+  }
 
  protected:
   Body(std::shared_ptr<Stream> stream, Position position);
@@ -55,7 +60,10 @@ class Body {
 
   const std::shared_ptr<Stream> stream_;
   Place place_;
+  bool must_end() const { return abandoned_ || (revoked_ && revoked_->load()); }
+
   bool abandoned_ = false;
+  std::shared_ptr<const std::atomic<bool>> revoked_;
 };
 
 /// The bytes, and nothing else. A gap breaks it off, and so does a publisher that leaves.

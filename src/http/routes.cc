@@ -130,6 +130,28 @@ bool IsRead(const Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
 
+Routes::Routes(Hub& hub, RoutesOptions options)
+    : hub_(hub), options_(std::move(options)), access_(std::make_shared<Access>()) {
+  access_->token = std::move(options_.token);
+}
+
+void Routes::SetToken(Secret token) {
+  auto access = std::make_shared<Access>();
+  access->token = std::move(token);
+  {
+    const std::lock_guard lock(mutex_);
+    if (access->token.text() == access_->token.text()) return;
+    access_.swap(access);
+  }
+  access->revoked.store(true);
+  hub_.bell().Ring();
+}
+
+std::shared_ptr<const Routes::Access> Routes::access() const {
+  const std::lock_guard lock(mutex_);
+  return access_;
+}
+
 const std::vector<std::pair<std::string, std::string>>& Routes::CommonHeaders() {
   static const std::vector<std::pair<std::string, std::string>> headers = {
       {"Cache-Control", "no-store"},
@@ -141,12 +163,16 @@ const std::vector<std::pair<std::string, std::string>>& Routes::CommonHeaders() 
 }
 
 Answer Routes::Respond(const Request& request) {
-  if (std::optional<Answer> refusal = Refuse(request)) return std::move(*refusal);
+  const std::shared_ptr<const Access> access = this->access();
+  if (std::optional<Answer> refusal = Refuse(request, *access)) return std::move(*refusal);
   if (request.path == "/") return Page();
   if (request.path == "/healthz") return Health();
   if (request.path == "/readyz") return Ready();
-  if (request.path == "/stream") return Bytes(request);
-  if (request.path == "/events") return Events(request);
+  if (request.path == "/stream" || request.path == "/events") {
+    Answer answer = request.path == "/stream" ? Bytes(request) : Events(request);
+    if (answer.body) answer.body->EndWhen({access, &access->revoked});
+    return answer;
+  }
   if (request.path == "/metrics" || request.path == "/stats") {
     Answer answer;
     answer.waits = true;
@@ -155,7 +181,7 @@ Answer Routes::Respond(const Request& request) {
   return Plain(404, "not here; there are: / /stream /events /stats /metrics /healthz /readyz");
 }
 
-std::optional<Answer> Routes::Refuse(const Request& request) const {
+std::optional<Answer> Routes::Refuse(const Request& request, const Access& access) const {
   if (!IsRead(request)) {
     Answer answer = Plain(405, "only GET and HEAD");
     answer.headers.emplace_back("Allow", "GET, HEAD");
@@ -165,13 +191,13 @@ std::optional<Answer> Routes::Refuse(const Request& request) const {
     return Plain(403, "this is for localhost, by that name or a loopback address");
   }
   // The page has nothing to say by itself: it asks for the token.
-  if (options_.token.empty() || request.path == "/" || request.path == "/healthz" ||
+  if (access.token.empty() || request.path == "/" || request.path == "/healthz" ||
       request.path == "/readyz") {
     return std::nullopt;
   }
   const std::string header = request.header("Authorization").value_or("");
   const auto given = BearerToken(header);
-  if (given && SameToken(*given, options_.token.text())) return std::nullopt;
+  if (given && SameToken(*given, access.token.text())) return std::nullopt;
   Answer answer = Plain(401, "a token is needed: Authorization: Bearer TOKEN");
   answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"pipedup\"");
   return answer;

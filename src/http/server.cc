@@ -80,6 +80,7 @@ class Server::Implementation {
     waiters_.Stop();  // libmicrohttpd does not end while any connection is suspended
     MHD_stop_daemon(daemon_);
   }
+  void SetToken(Secret token) { routes_.SetToken(std::move(token)); }
   Implementation(const Implementation&) = delete;
   Implementation& operator=(const Implementation&) = delete;
 
@@ -257,5 +258,9 @@ Server::Server(Hub& hub, ServerOptions options)
     : implementation_(std::make_unique<Implementation>(hub, std::move(options))) {}
 
 Server::~Server() = default;
+
+void Server::SetToken(Secret token) {
+  implementation_->SetToken(std::move(token));
+}
 
 }  // namespace pipedup::http

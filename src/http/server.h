@@ -30,6 +30,8 @@ class Server {
   /// Serves at once, until it is destroyed; then all connections are closed. Throws Error.
   Server(Hub& hub, ServerOptions options);
   ~Server();
+  /// See Routes. Any thread.
+  void SetToken(Secret token);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 

@@ -91,6 +91,16 @@ void HttpSide::Listen(Connections& connections) {
   }
 }
 
+void HttpSide::ReadTokenAgain() {
+  if (!server_ || options_.http_token.empty()) return;
+  try {
+    server_->SetToken(LoadToken(options_.http_token));
+    reporter_.Info("http-token", "--http-token was read again");
+  } catch (const Error& error) {
+    reporter_.Error("http-token", std::string(error.what()) + "; the one before still holds");
+  }
+}
+
 void HttpSide::Beat() {
   hub_.Beat();
   for (HttpTap* tap : taps_) tap->stream_->Refresh(tap->journal_);

@@ -29,6 +29,8 @@ class HttpSide {
   HttpSide(EventLoop& loop, Connections& connections, const PubOptions& options,
            Reporter& reporter);
   ~HttpSide();
+  /// The file of --http-token once more; says what came of it. Nothing without one.
+  void ReadTokenAgain();
   HttpSide(const HttpSide&) = delete;
   HttpSide& operator=(const HttpSide&) = delete;
 

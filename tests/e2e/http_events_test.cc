@@ -169,7 +169,8 @@ TEST_F(HttpTest, AGapIsAnEventAndWhatCouldBeKeptComesAroundIt) {
   EXPECT_EQ(gaps.size(), said);
   EXPECT_EQ(lost, bytes);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began);
-  EXPECT_LE(publisher_->events("http-gap").size(), static_cast<std::size_t>(seconds.count()) + 2)
+  EXPECT_LE(publisher_->events("http-gap").size(),
+            static_cast<std::size_t>(seconds.count()) + 2)
       << "at most one a second, and one at the end";
 }
 
