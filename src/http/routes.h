@@ -44,6 +44,9 @@ struct Answer {
   bool waits = false;
 };
 
+/// `text` and a line end.
+Answer PlainAnswer(unsigned status, std::string text);
+
 struct RoutesOptions {
   Secret token = {};  ///< that has to be shown for all that says anything; "": none
   bool local_hosts_only =

@@ -148,12 +148,14 @@ void HttpSide::MakeSnapshot() {
 }
 
 void HttpSide::SayReadiness() {
-  const bool any_open = std::ranges::any_of(taps_, [](const HttpTap* tap) {
-    return tap->stream_->state() == http::Stream::State::kOpen;
-  });
-  hub_.SetNotReady(any_open        ? ""
-                   : taps_.empty() ? "there is no stream"
-                                   : "the stream has ended");
+  using State = http::Stream::State;
+  const auto any = [this](State state) {
+    return std::ranges::any_of(
+        taps_, [state](const HttpTap* tap) { return tap->stream_->state() == state; });
+  };
+  hub_.SetNotReady(any(State::kOpen)    ? ""
+                   : any(State::kEnded) ? "the stream has ended"
+                                        : "there is no stream");
 }
 
 // ---- a stream ----
