@@ -163,6 +163,23 @@ TEST_F(HttpSession, SlowReadersReadTheOldOneToItsEndAndFastOnesGoOnAtOnce) {
   EXPECT_FALSE(relay_->said("http-unread")) << relay_->log();
 }
 
+TEST_F(HttpSession, AReaderThatIsSlowAtTheEndKeepsNobodyFromTheNextOne) {
+  Start("1h");
+  const std::string produced = LongLines('d', 24'000);
+  const auto slow = Get("/stream?from=0");
+  ASSERT_EQ(200, slow->status());
+  Produce(produced);
+  publisher_->CloseInput();
+  ASSERT_EQ(0, publisher_->Wait()) << publisher_->log();
+  Publish();
+  ASSERT_TRUE(publisher_->Write("new\n"));
+  ASSERT_TRUE(Eventually([this] { return relay_->events("listening").size() == 2; }))
+      << relay_->log();
+  EXPECT_TRUE(Get("/stream?from=0")->WaitForText("new\n"));
+  EXPECT_EQ(produced.size(), CommonPrefix(produced, slow->ReadToTheEnd()));
+  EXPECT_TRUE(slow->complete());
+}
+
 TEST_F(HttpSession, WhoeverIsCutOffIsToldWhatItHasNotReadAndSoIsWhoeverRunsTheRelay) {
   Start("1ms");
   const std::string produced = LongLines('b', 24'000);

@@ -121,6 +121,32 @@ TEST_F(RoutesTest, ABodyIsBrokenOffWhenItsStreamGoesWithoutAnEnd) {
   EXPECT_EQ(Body::Outcome::kBroken, last_);
 }
 
+TEST_F(RoutesTest, WhatIsUnreadOfASessionThatIsOverIsAGapAndOfOneThatGoesOnElsewhereIsNone) {
+  for (const bool over : {true, false}) {
+    const auto stream = Publish("a", "one\ntwo\n");
+    BytesBody bytes(stream, 0);
+    EventsBody events(stream, 0);
+    EventsBody has_all(stream, 8);
+    if (over) hub_.Retire(*stream);
+    hub_.Leave(*stream);
+    EXPECT_EQ(2u, stream->readers().Behind(8).readers);
+    const Readers::Unread unread = hub_.Remove(stream);
+    EXPECT_EQ(2u, unread.readers);
+    EXPECT_EQ(16u, unread.bytes);
+    EventsBody late(stream, 4);
+    for (Body* const body : {static_cast<Body*>(&events), static_cast<Body*>(&late)}) {
+      EXPECT_EQ(over, Read(*body).find("event: gap") != std::string::npos);
+      EXPECT_EQ(Body::Outcome::kBroken, last_);
+    }
+    EXPECT_EQ(std::string::npos, Read(has_all).find("event: gap"));
+    EXPECT_EQ(Body::Outcome::kBroken, last_);
+    EXPECT_EQ("", Read(bytes));
+    EXPECT_EQ(Body::Outcome::kBroken, last_);
+    EXPECT_EQ(over ? 3u : 6u, stream->counters().cut_off.load()) << "of both sessions";
+    EXPECT_EQ(20u * (over ? 1 : 2), stream->counters().cut_off_bytes.load());
+  }
+}
+
 TEST_F(RoutesTest, WhatRetentionHasDroppedIsGoneAndCounted) {
   const auto stream = Publish("a", "");
   const std::string line = std::string(999, 'x') + "\n";
