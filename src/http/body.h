@@ -1,12 +1,13 @@
 // What a live response is made of: a position in a stream.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "http/events.h"
@@ -14,9 +15,6 @@
 #include "pipedup/types.h"
 
 namespace pipedup::http {
-
-/// Told, in the thread of HTTP, of what a reader was not given.
-using OnGap = std::function<void(const Stream& stream, Position from, Position to)>;
 
 class Body {
  public:
@@ -37,13 +35,16 @@ class Body {
   virtual bool HasMore(TimePoint now) const = 0;
   /// Its reader has gone: the next Fill is kBroken.
   void Abandon() { abandoned_ = true; }
+  /// So it is from when `revoked` is true. Before the first Fill.
+  void EndWhen(std::shared_ptr<const std::atomic<bool>> revoked) {
+    revoked_ = std::move(revoked);
+  }
 
  protected:
-  Body(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+  Body(std::shared_ptr<Stream> stream, Position position);
 
   Stream& stream() const { return *stream_; }
-  Position position() const { return position_; }
-  /// What stands at position(), which moves behind it; a gap is told of first.
+  /// What stands where the reader is, which moves behind it; a gap is told of first.
   struct Step {
     Outcome outcome = Outcome::kWait;  ///< kBytes: `bytes`, or a gap
     SharedBytes bytes;                 ///< to be let go of at once
@@ -51,30 +52,36 @@ class Body {
   };
   Step Next(std::size_t max);
   bool stands_at_more() const;
+  bool was_cut_off() const { return place_.cut_off(); }
   void CountSent(std::size_t count) { stream_->counters().sent_bytes.fetch_add(count); }
 
  private:
+  Step CutOff();
+
   const std::shared_ptr<Stream> stream_;
-  Position position_;
-  const OnGap on_gap_;
+  Place place_;
+  bool must_end() const { return abandoned_ || (revoked_ && revoked_->load()); }
+
   bool abandoned_ = false;
+  std::shared_ptr<const std::atomic<bool>> revoked_;
 };
 
 /// The bytes, and nothing else. A gap breaks it off, and so does a publisher that leaves.
 class BytesBody final : public Body {
  public:
-  BytesBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap)
-      : Body(std::move(stream), position, std::move(on_gap)) {}
+  BytesBody(std::shared_ptr<Stream> stream, Position position)
+      : Body(std::move(stream), position) {}
 
   Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
   bool HasMore(TimePoint) const override { return stands_at_more(); }
 };
 
 /// Server-sent events: see EventWriter. Gaps are events, and what there was before them goes on
-/// behind them.
+/// behind them. `missed` is said first.
 class EventsBody final : public Body {
  public:
-  EventsBody(std::shared_ptr<Stream> stream, Position position, OnGap on_gap);
+  EventsBody(std::shared_ptr<Stream> stream, Position position,
+             const std::vector<Missed>& missed = {});
 
   Outcome Fill(std::span<char> into, std::size_t* count, TimePoint now) override;
   bool HasMore(TimePoint now) const override {

@@ -59,8 +59,13 @@ std::string ToUtf8(std::string_view bytes) {
 
 void EventWriter::Event(std::string_view name, std::string_view data, Position id,
                         std::string* out) const {
+  Event(name, data, FormatEventId(id, session_), out);
+}
+
+void EventWriter::Event(std::string_view name, std::string_view data, const std::string& id,
+                        std::string* out) {
   if (!name.empty()) (*out += "event: ").append(name) += '\n';
-  *out += "id: " + FormatEventId(id, session_) + "\n";
+  *out += "id: " + id + "\n";
   const std::string text = ToUtf8(data);
   std::string_view rest = text;
   while (true) {
@@ -123,6 +128,20 @@ void EventWriter::Gap(Position to, std::string_view reason, std::string* out) {
       {"from", position_}, {"to", to}, {"bytes", to - position_}, {"reason", reason}};
   position_ = to;
   Event("gap", data.dump(), position_, out);
+}
+
+void EventWriter::OfAnotherSession(const Missed& missed, std::string* out) {
+  ordered_json data = {{"session", Hex(missed.session)},
+                       {"from", missed.from},
+                       {"to", nullptr},
+                       {"bytes", nullptr},
+                       {"reason", missed.reason}};
+  if (missed.to) {
+    data["to"] = *missed.to;
+    data["bytes"] = *missed.to - missed.from;
+  }
+  const Position id = missed.to.value_or(missed.from);
+  Event("gap", data.dump(), FormatEventId(id, missed.session), out);
 }
 
 void EventWriter::End(std::optional<std::uint32_t> status, std::string* out) const {

@@ -12,6 +12,14 @@
 
 namespace pipedup::http {
 
+/// What somebody who comes from another session has not read of that one.
+struct Missed {
+  SessionId session = 0;
+  Position from = 0;
+  std::optional<Position> to = {};  ///< nothing: nobody knows whether it was anything
+  std::string_view reason = {};     ///< of static duration
+};
+
 /// Each record is an event of its own, whose data is the record without its delimiter and whose
 /// id is the position behind it. An unfinished one waits for its end; one of more than 64 KiB
 /// comes in several events, and so does what has no records at all, as it was published.
@@ -41,6 +49,9 @@ class EventWriter {
   void Session(std::string_view stream, Position tail, Position head, std::string* out) const;
   /// [position(), to) is lost; the next bytes begin at `to`.
   void Gap(Position to, std::string_view reason, std::string* out);
+  /// Before Session. Its id is one of the other session: whoever is cut off before it has come
+  /// to this one is told again.
+  static void OfAnotherSession(const Missed& missed, std::string* out);
   /// Nothing comes after position(). `status`: of the producer, if it is known.
   void End(std::optional<std::uint32_t> status, std::string* out) const;
   /// A sign of life, which is no event.
@@ -48,6 +59,8 @@ class EventWriter {
 
  private:
   void Event(std::string_view name, std::string_view data, Position id, std::string* out) const;
+  static void Event(std::string_view name, std::string_view data, const std::string& id,
+                    std::string* out);
 
   const SessionId session_;
   const RecordFormat format_;

@@ -4,6 +4,15 @@
 #include <utility>
 
 namespace pipedup::http {
+namespace {
+
+constexpr std::size_t kMostRetired = 100;  // sessions that are remembered
+
+PastStream PastOf(const Stream& stream) {
+  return {stream.view().head(), stream.state() == Stream::State::kEnded};
+}
+
+}  // namespace
 
 std::optional<std::uint32_t> Stream::status() const {
   const std::uint32_t status = status_.load();
@@ -12,8 +21,10 @@ std::optional<std::uint32_t> Stream::status() const {
 
 std::shared_ptr<Stream> Hub::Add(const std::string& name, Journal& journal) {
   const std::shared_ptr<JournalView> view = JournalView::Of(journal, [this] { bell_.Ring(); });
-  auto stream = std::make_shared<Stream>(name, view);
   const std::lock_guard lock(mutex_);
+  std::shared_ptr<ReaderCounters>& counters = counters_[name];
+  if (!counters) counters = std::make_shared<ReaderCounters>();
+  auto stream = std::make_shared<Stream>(name, view, counters);
   const auto at =
       std::ranges::find_if(streams_, [&](const auto& other) { return other->name() >= name; });
   streams_.insert(at, stream);
@@ -26,14 +37,27 @@ void Hub::End(Stream& stream, std::uint32_t status) {
   bell_.Ring();
 }
 
-void Hub::Remove(const std::shared_ptr<Stream>& stream) {
+void Hub::Leave(Stream& stream) {
+  if (stream.state() == Stream::State::kOpen) stream.state_.store(Stream::State::kLeft);
+  bell_.Ring();
+}
+
+Readers::Unread Hub::Remove(const std::shared_ptr<Stream>& stream) {
   {
     const std::lock_guard lock(mutex_);
     std::erase(streams_, stream);
+    if (stream->retired()) {
+      retired_.push_back({stream->name(), stream->view().session(), PastOf(*stream)});
+      if (retired_.size() > kMostRetired) retired_.pop_front();
+    }
   }
-  if (stream->state() == Stream::State::kOpen) stream->state_.store(Stream::State::kLeft);
+  Leave(*stream);
+  const Readers::Unread unread = stream->readers().CutOff(stream->view().head());
+  stream->counters().cut_off.fetch_add(unread.readers);
+  stream->counters().cut_off_bytes.fetch_add(unread.bytes);
   stream->view_->Close();
   bell_.Ring();
+  return unread;
 }
 
 void Hub::SetNotReady(const std::string& why) {
@@ -58,6 +82,23 @@ std::vector<std::shared_ptr<Stream>> Hub::streams() const {
     if (newest.empty() || newest.back()->name() != stream->name()) newest.push_back(stream);
   }
   return newest;
+}
+
+std::shared_ptr<Stream> Hub::Find(const std::string& name, SessionId session) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find_if(streams_, [&](const auto& stream) {
+    return stream->name() == name && stream->view().session() == session;
+  });
+  return found == streams_.end() ? nullptr : *found;
+}
+
+std::optional<PastStream> Hub::FindPast(const std::string& name, SessionId session) const {
+  if (const auto stream = Find(name, session)) return PastOf(*stream);
+  const std::lock_guard lock(mutex_);
+  for (auto each = retired_.rbegin(); each != retired_.rend(); ++each) {
+    if (each->name == name && each->session == session) return each->past;
+  }
+  return std::nullopt;
 }
 
 Duration Hub::SinceBeat() const {

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "http/readers.h"
 #include "journal/view.h"
 #include "journal/view_reader.h"
 #include "os/waker.h"
@@ -38,12 +41,16 @@ class Bell {
   Waker waker_;
 };
 
+/// Of a stream, whatever session it has: they go on when another one takes its place.
 struct ReaderCounters {
   std::atomic<std::uint64_t> readers{0};  ///< responses under way
   std::atomic<std::uint64_t> sent_bytes{0};
   std::atomic<std::uint64_t> gaps{0};
   std::atomic<std::uint64_t> gap_bytes{0};
   std::atomic<std::uint64_t> gone{0};  ///< requests to begin where nothing is kept any more
+  std::atomic<std::uint64_t> out_of_reach{0};   ///< broken off, as nothing could be read
+  std::atomic<std::uint64_t> cut_off{0};        ///< readers, before they had all there was
+  std::atomic<std::uint64_t> cut_off_bytes{0};  ///< that they had not read
 };
 
 /// One session of a stream.
@@ -54,16 +61,24 @@ class Stream {
     kEnded,  ///< nothing comes after the head
     kLeft,   ///< it is no longer here, and may go on elsewhere
   };
-  Stream(std::string name, std::shared_ptr<JournalView> view)
-      : name_(std::move(name)), view_(std::move(view)), reader_(view_) {}
+  Stream(std::string name, std::shared_ptr<JournalView> view,
+         std::shared_ptr<ReaderCounters> counters)
+      : name_(std::move(name)),
+        view_(std::move(view)),
+        counters_(std::move(counters)),
+        reader_(view_) {}
 
   const std::string& name() const { return name_; }
   const JournalView& view() const { return *view_; }
   State state() const { return state_.load(); }
+  /// The session is over here, and another one takes its place: what of it is unread when it
+  /// goes is lost.
+  bool retired() const { return retired_.load(); }
   /// Of a stream that has ended: the producer's, if it is known.
   std::optional<std::uint32_t> status() const;
-  ReaderCounters& counters() { return counters_; }
-  const ReaderCounters& counters() const { return counters_; }
+  ReaderCounters& counters() { return *counters_; }
+  const ReaderCounters& counters() const { return *counters_; }
+  Readers& readers() { return readers_; }
 
   /// The loop's: see JournalView.
   void Refresh(const Journal& journal) { view_->Refresh(journal); }
@@ -75,9 +90,17 @@ class Stream {
   const std::string name_;
   const std::shared_ptr<JournalView> view_;
   std::atomic<State> state_{State::kOpen};
+  std::atomic<bool> retired_{false};
   std::atomic<std::uint32_t> status_{0};
-  ReaderCounters counters_;
+  const std::shared_ptr<ReaderCounters> counters_;
+  Readers readers_;
   ViewReader reader_;
+};
+
+/// A session that was read here before another one took its place.
+struct PastStream {
+  Position head = 0;
+  bool ended = false;  ///< nothing came after the head; else that is not known
 };
 
 /// What an answer to /stats or /metrics says.
@@ -94,8 +117,14 @@ class Hub {
   std::shared_ptr<Stream> Add(const std::string& name, Journal& journal);
   /// `status` as it is on the wire.
   void End(Stream& stream, std::uint32_t status);
-  /// Before its journal goes: whoever still reads it is cut off, unless it has all of it.
-  void Remove(const std::shared_ptr<Stream>& stream);
+  /// Nothing more comes here, though the stream has not ended: whoever has all there is is
+  /// broken off, the others may read on until Remove.
+  void Leave(Stream& stream);
+  /// See Stream::retired; before Leave.
+  void Retire(Stream& stream) { stream.retired_.store(true); }
+  /// Before its journal goes: whoever still reads it is cut off, unless it has all of it. Those
+  /// who had not are counted.
+  Readers::Unread Remove(const std::shared_ptr<Stream>& stream);
   /// The loop turns: to be called at least every half second.
   void Beat() { beat_.store(Clock::now().time_since_epoch().count()); }
   /// Why nobody should begin to read; "": it is ready.
@@ -105,10 +134,20 @@ class Hub {
   int wish_fd() const { return wish_.fd(); }
   void SetSnapshot(std::shared_ptr<const Snapshot> snapshot);
 
+  /// Of all streams that ever were, by name.
+  std::map<std::string, std::shared_ptr<ReaderCounters>> counters() const {
+    const std::lock_guard lock(mutex_);
+    return counters_;
+  }
+
   // ---- of the threads of HTTP ----
 
   /// The newest of each name, in their order.
   std::vector<std::shared_ptr<Stream>> streams() const;
+  /// A session that is still here; null if it is not.
+  std::shared_ptr<Stream> Find(const std::string& name, SessionId session) const;
+  /// What is known of a session that is not the newest; nothing if that is nothing.
+  std::optional<PastStream> FindPast(const std::string& name, SessionId session) const;
   /// How long ago the loop turned.
   Duration SinceBeat() const;
   std::string not_ready() const;
@@ -127,6 +166,13 @@ class Hub {
   std::atomic<Clock::rep> beat_{0};
   mutable std::mutex mutex_;  // of all below; never held while anything is waited for
   std::vector<std::shared_ptr<Stream>> streams_;  // the newest of a name first
+  std::map<std::string, std::shared_ptr<ReaderCounters>> counters_;  // by name
+  struct Retired {
+    std::string name;
+    SessionId session = 0;
+    PastStream past;
+  };
+  std::deque<Retired> retired_;  // that are gone, oldest first
   std::string not_ready_ = "nothing is published yet";
   Made made_;
 };

@@ -190,6 +190,14 @@ constexpr std::array kOfReaders = {
               &ReaderCounters::gaps},
     OfReaders{"pipedup_http_gap_bytes_total", Type::kCounter, "Bytes that they lost by it.",
               &ReaderCounters::gap_bytes},
+    OfReaders{"pipedup_http_cut_off_total", Type::kCounter,
+              "Readers that were cut off before they had all of a session.",
+              &ReaderCounters::cut_off},
+    OfReaders{"pipedup_http_cut_off_bytes_total", Type::kCounter,
+              "Bytes of it that they had not read.", &ReaderCounters::cut_off_bytes},
+    OfReaders{"pipedup_http_out_of_reach_total", Type::kCounter,
+              "Readers that were broken off, as no descriptor or memory was left to read.",
+              &ReaderCounters::out_of_reach},
     OfReaders{"pipedup_http_gone_total", Type::kCounter,
               "Requests of /stream to begin where nothing is kept any more.",
               &ReaderCounters::gone},
@@ -201,6 +209,9 @@ ordered_json ReadersOf(const Stream& stream) {
                                {"sent_bytes", counters.sent_bytes.load()},
                                {"gaps", counters.gaps.load()},
                                {"gap_bytes", counters.gap_bytes.load()},
+                               {"cut_off", counters.cut_off.load()},
+                               {"cut_off_bytes", counters.cut_off_bytes.load()},
+                               {"out_of_reach", counters.out_of_reach.load()},
                                {"gone", counters.gone.load()}});
 }
 

@@ -1,6 +1,5 @@
 #include "http/routes.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -10,22 +9,6 @@ namespace pipedup::http {
 namespace {
 
 constexpr auto kLoopStuck = std::chrono::seconds(5);
-constexpr std::size_t kMostNamed = 20;
-
-Answer Plain(unsigned status, std::string text) {
-  Answer answer;
-  answer.status = status;
-  answer.text = std::move(text) + "\n";
-  return answer;
-}
-
-std::string Names(const std::vector<std::shared_ptr<Stream>>& streams) {
-  std::string text;
-  for (std::size_t i = 0; i < streams.size() && i < kMostNamed; ++i) {
-    text += (i > 0 ? ", " : "") + streams[i]->name();
-  }
-  return text + (streams.size() > kMostNamed ? " and others" : "");
-}
 
 /// Scripts and styles of the page itself only, connections to this server only.
 Answer Page() {
@@ -47,45 +30,39 @@ Answer Page() {
   return answer;
 }
 
-std::vector<std::pair<std::string, std::string>> Where(const Stream& stream,
-                                                       Position position) {
-  return {{"Pipedup-Stream", stream.name()},
-          {"Pipedup-Session", Hex(stream.view().session())},
-          {"Pipedup-Position", std::to_string(position)}};
-}
-
-Position Begin(Stream& stream, const From& from) {
-  switch (from.kind) {
-    case From::Kind::kNow:
-      return stream.reader().FindLast(0);
-    case From::Kind::kStart:
-      return stream.reader().FindStart();
-    case From::Kind::kLast:
-      return stream.reader().FindLast(from.value);
-    case From::Kind::kPosition:
-      break;
-  }
-  return from.value;
-}
-
-/// Where the reader of an event goes on. One of a session that is not known here has seen
-/// nothing of this one. It may be ahead of a relay that lags: then that is waited for.
-Position Resume(const Stream& stream, const EventId& last) {
-  const JournalView& view = stream.view();
-  if (!last.session || *last.session == view.session()) return last.position;
-  for (const PastSession& past : view.past_sessions()) {
-    if (past.session == *last.session) return std::min(last.position, past.end);
-  }
-  return 0;
-}
-
-constexpr auto kNotFrom =
-    "from: now, start, a position (a number of bytes), or last:N (records)";
-
 }  // namespace
+
+Answer PlainAnswer(unsigned status, std::string text) {
+  Answer answer;
+  answer.status = status;
+  answer.text = std::move(text) + "\n";
+  return answer;
+}
 
 bool IsRead(const Request& request) {
   return request.method == "GET" || request.method == "HEAD";
+}
+
+Routes::Routes(Hub& hub, RoutesOptions options)
+    : hub_(hub), options_(std::move(options)), access_(std::make_shared<Access>()) {
+  access_->token = std::move(options_.token);
+}
+
+void Routes::SetToken(Secret token) {
+  auto access = std::make_shared<Access>();
+  access->token = std::move(token);
+  {
+    const std::lock_guard lock(mutex_);
+    if (access->token.text() == access_->token.text()) return;
+    access_.swap(access);
+  }
+  access->revoked.store(true);
+  hub_.bell().Ring();
+}
+
+std::shared_ptr<const Routes::Access> Routes::access() const {
+  const std::lock_guard lock(mutex_);
+  return access_;
 }
 
 const std::vector<std::pair<std::string, std::string>>& Routes::CommonHeaders() {
@@ -99,153 +76,66 @@ const std::vector<std::pair<std::string, std::string>>& Routes::CommonHeaders() 
 }
 
 Answer Routes::Respond(const Request& request) {
-  if (std::optional<Answer> refusal = Refuse(request)) return std::move(*refusal);
+  const std::shared_ptr<const Access> access = this->access();
+  if (std::optional<Answer> refusal = Refuse(request, *access)) return std::move(*refusal);
   if (request.path == "/") return Page();
   if (request.path == "/healthz") return Health();
   if (request.path == "/readyz") return Ready();
-  if (request.path == "/stream") return Bytes(request);
-  if (request.path == "/events") return Events(request);
+  if (request.path == "/stream" || request.path == "/events") {
+    Answer answer = request.path == "/stream" ? Bytes(request) : Events(request);
+    if (answer.body) answer.body->EndWhen({access, &access->revoked});
+    return answer;
+  }
   if (request.path == "/metrics" || request.path == "/stats") {
     Answer answer;
     answer.waits = true;
     return answer;
   }
-  return Plain(404, "not here; there are: / /stream /events /stats /metrics /healthz /readyz");
+  return PlainAnswer(404,
+                     "not here; there are: / /stream /events /stats /metrics /healthz /readyz");
 }
 
-std::optional<Answer> Routes::Refuse(const Request& request) const {
+std::optional<Answer> Routes::Refuse(const Request& request, const Access& access) const {
   if (!IsRead(request)) {
-    Answer answer = Plain(405, "only GET and HEAD");
+    Answer answer = PlainAnswer(405, "only GET and HEAD");
     answer.headers.emplace_back("Allow", "GET, HEAD");
     return answer;
   }
   if (options_.local_hosts_only && !IsLocalHost(request.header("Host").value_or(""))) {
-    return Plain(403, "this is for localhost, by that name or a loopback address");
+    return PlainAnswer(403, "this is for localhost, by that name or a loopback address");
   }
   // The page has nothing to say by itself: it asks for the token.
-  if (options_.token.empty() || request.path == "/" || request.path == "/healthz" ||
+  if (access.token.empty() || request.path == "/" || request.path == "/healthz" ||
       request.path == "/readyz") {
     return std::nullopt;
   }
   const std::string header = request.header("Authorization").value_or("");
   const auto given = BearerToken(header);
-  if (given && SameToken(*given, options_.token.text())) return std::nullopt;
-  Answer answer = Plain(401, "a token is needed: Authorization: Bearer TOKEN");
+  if (given && SameToken(*given, access.token.text())) return std::nullopt;
+  Answer answer = PlainAnswer(401, "a token is needed: Authorization: Bearer TOKEN");
   answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"pipedup\"");
   return answer;
 }
 
 Answer Routes::Health() const {
-  return hub_.SinceBeat() < kLoopStuck ? Plain(200, "ok")
-                                       : Plain(503, "the loop does not turn");
+  return hub_.SinceBeat() < kLoopStuck ? PlainAnswer(200, "ok")
+                                       : PlainAnswer(503, "the loop does not turn");
 }
 
 Answer Routes::Ready() const {
   const std::string why = hub_.not_ready();
-  return why.empty() ? Plain(200, "ready") : Plain(503, why);
+  return why.empty() ? PlainAnswer(200, "ready") : PlainAnswer(503, why);
 }
 
 Answer Routes::Report(const Request& request, const std::shared_ptr<const Snapshot>& snapshot,
                       const ServerCounters& server) const {
-  if (!snapshot) return Plain(503, "the loop does not answer");
+  if (!snapshot) return PlainAnswer(503, "the loop does not answer");
   Answer answer;
   const bool metrics = request.path == "/metrics";
   const auto streams = hub_.streams();
   answer.text =
       metrics ? Metrics(*snapshot, streams, server) : StatsJson(*snapshot, streams, server);
   answer.type = metrics ? "text/plain; version=0.0.4; charset=utf-8" : "application/json";
-  return answer;
-}
-
-// ---- streams ----
-
-/// The one that is meant; null, with `*refusal`, if none is, or there is no room for a reader.
-std::shared_ptr<Stream> Routes::Choose(const Request& request, Answer* refusal) const {
-  const auto streams = hub_.streams();
-  std::uint64_t readers = 0;
-  for (const auto& stream : streams) readers += stream->counters().readers.load();
-  if (readers >= options_.most_readers) {
-    *refusal = Plain(503, "there are " + std::to_string(readers) +
-                              " readers already, the most that are let in");
-    return nullptr;
-  }
-  const std::optional<std::string> name = request.parameter("stream");
-  if (streams.empty()) {
-    *refusal = Plain(503, "there is no stream yet");
-    refusal->headers.emplace_back("Retry-After", "1");
-    return nullptr;
-  }
-  if (!name && streams.size() == 1) return streams.front();
-  if (!name) {
-    *refusal = Plain(
-        400, "stream: there are several, one of which has to be named: " + Names(streams));
-    return nullptr;
-  }
-  const auto found = std::ranges::find_if(
-      streams, [&](const auto& stream) { return stream->name() == *name; });
-  if (found != streams.end()) return *found;
-  *refusal =
-      Plain(404, "stream: there is no '" + Escape(*name) + "' here, only " + Names(streams));
-  return nullptr;
-}
-
-Answer Routes::Bytes(const Request& request) {
-  Answer answer;
-  const std::shared_ptr<Stream> stream = Choose(request, &answer);
-  if (!stream) return answer;
-  const std::optional<From> from = ParseFrom(request.parameter("from").value_or("now"));
-  if (!from) return Plain(400, kNotFrom);
-  if (const auto text = request.parameter("session")) {
-    const std::optional<SessionId> session = ParseSession(*text);
-    if (!session) return Plain(400, "session: 16 hex digits");
-    if (*session != stream->view().session()) {
-      return Plain(409, "session: it is " + Hex(stream->view().session()) + " now");
-    }
-  }
-  const Position begin = Begin(*stream, *from);
-  if (begin > stream->view().head()) {
-    return Plain(416, "from: nothing has been published beyond " +
-                          std::to_string(stream->view().head()));
-  }
-  const ViewReader::Found found = stream->reader().Read(begin, 1);
-  if (found.gap_to) {
-    stream->counters().gone.fetch_add(1);
-    const std::string gap = std::to_string(begin) + "-" + std::to_string(*found.gap_to);
-    answer = Plain(410, "from: bytes " + gap + " are no longer kept; from=" +
-                            std::to_string(*found.gap_to) + " goes on behind them");
-    answer.headers = Where(*stream, *found.gap_to);
-    answer.headers.emplace_back("Pipedup-Gap", gap);
-    return answer;
-  }
-  answer.type = "application/octet-stream";
-  answer.headers = Where(*stream, begin);
-  answer.body = std::make_unique<BytesBody>(stream, begin, on_gap_);
-  return answer;
-}
-
-Answer Routes::Events(const Request& request) {
-  Answer answer;
-  const std::shared_ptr<Stream> stream = Choose(request, &answer);
-  if (!stream) return answer;
-  Position begin = 0;
-  const std::optional<std::string> last = request.header("Last-Event-ID");
-  if (last && !last->empty()) {
-    const std::optional<EventId> id = ParseEventId(*last);
-    if (!id) return Plain(400, "Last-Event-ID: not the id of an event of this server");
-    begin = Resume(*stream, *id);
-    if (stream->state() == Stream::State::kEnded && id->session == stream->view().session() &&
-        begin == stream->view().head()) {
-      return Plain(204, "");  // it has all, and EventSource is not to ask again
-    }
-  } else {
-    const std::optional<From> from = ParseFrom(request.parameter("from").value_or("now"));
-    if (!from) return Plain(400, kNotFrom);
-    begin = std::min(Begin(*stream, *from), stream->view().head());
-  }
-  answer.type = "text/event-stream";
-  answer.headers = Where(*stream, begin);
-  answer.headers.emplace_back("X-Accel-Buffering", "no");
-  answer.body = std::make_unique<EventsBody>(stream, begin, on_gap_);
   return answer;
 }
 

@@ -1,9 +1,11 @@
 // What is answered to which request. Knows no sockets: a request comes in, an answer goes out.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,8 +44,11 @@ struct Answer {
   bool waits = false;
 };
 
+/// `text` and a line end.
+Answer PlainAnswer(unsigned status, std::string text);
+
 struct RoutesOptions {
-  Secret token;  ///< that has to be shown for all that says anything; "": none
+  Secret token = {};  ///< that has to be shown for all that says anything; "": none
   bool local_hosts_only =
       false;  ///< refuse what was not meant for this machine: see IsLocalHost
   std::uint64_t most_readers = 1900;  ///< of /stream and /events, together
@@ -51,8 +56,11 @@ struct RoutesOptions {
 
 class Routes {
  public:
-  Routes(Hub& hub, RoutesOptions options, OnGap on_gap)
-      : hub_(hub), options_(std::move(options)), on_gap_(std::move(on_gap)) {}
+  Routes(Hub& hub, RoutesOptions options);
+
+  /// Another one in place of that of the options, from any thread: whoever reads by the one
+  /// before is broken off.
+  void SetToken(Secret token);
 
   Answer Respond(const Request& request);
   /// To a request whose answer waits: `snapshot` is null if none came in time.
@@ -63,16 +71,25 @@ class Routes {
   static const std::vector<std::pair<std::string, std::string>>& CommonHeaders();
 
  private:
-  std::optional<Answer> Refuse(const Request& request) const;
   Answer Health() const;
   Answer Ready() const;
+  Answer OtherSession(const Stream& stream, SessionId session, const From& from) const;
   Answer Bytes(const Request& request);
   Answer Events(const Request& request);
   std::shared_ptr<Stream> Choose(const Request& request, Answer* refusal) const;
 
+  /// What has to be shown, and whether it still holds.
+  struct Access {
+    Secret token;
+    std::atomic<bool> revoked{false};
+  };
+  std::shared_ptr<const Access> access() const;
+  std::optional<Answer> Refuse(const Request& request, const Access& access) const;
+
   Hub& hub_;
-  const RoutesOptions options_;
-  const OnGap on_gap_;
+  RoutesOptions options_;  // without the token
+  mutable std::mutex mutex_;
+  std::shared_ptr<Access> access_;  // under mutex_; never null
 };
 
 }  // namespace pipedup::http

@@ -2,7 +2,6 @@
 
 #include <microhttpd.h>
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,12 +9,15 @@
 #include <utility>
 
 #include "base/error.h"
+#include "http/exchanges.h"
 #include "http/waiters.h"
+#include "os/io.h"
 
 namespace pipedup::http {
 namespace {
 
-constexpr unsigned kIdleSeconds = 15;  // of a connection that makes no request, or half of one
+// Without a byte in either direction; see Exchanges for those who send or take a few.
+constexpr unsigned kIdleSeconds = 15;
 constexpr std::size_t kPoolBytes =
     32 * 1024;  // of a connection: its request, and what it is sent
 constexpr std::size_t kBlockBytes = 16 * 1024;  // at a time, to clients of HTTP/1.0
@@ -57,8 +59,10 @@ class Server::Implementation {
   Implementation(Hub& hub, ServerOptions options)
       : hub_(hub),
         on_request_(std::move(options.on_request)),
-        routes_(hub, std::move(options.routes), std::move(options.on_gap)),
-        waiters_(hub.bell()) {
+        routes_(hub, std::move(options.routes)),
+        exchanges_({.most = options.most_connections, .request = options.request_limit},
+                   ShutDown),
+        waiters_(hub.bell(), [this](TimePoint now) { return exchanges_.Look(now); }) {
     const int listener = options.listener.get();
     daemon_ = MHD_start_daemon(
         kPolling | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, &Implementation::OnRequest,
@@ -76,6 +80,7 @@ class Server::Implementation {
     waiters_.Stop();  // libmicrohttpd does not end while any connection is suspended
     MHD_stop_daemon(daemon_);
   }
+  void SetToken(Secret token) { routes_.SetToken(std::move(token)); }
   Implementation(const Implementation&) = delete;
   Implementation& operator=(const Implementation&) = delete;
 
@@ -90,14 +95,19 @@ class Server::Implementation {
   static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url,
                               const char* method, const char* /*version*/,
                               const char* /*upload*/, std::size_t* upload_bytes, void** state);
-  static void OnCompleted(void* /*self*/, MHD_Connection* /*connection*/, void** state,
+  static void OnCompleted(void* self, MHD_Connection* connection, void** state,
                           MHD_RequestTerminationCode /*how*/) {
+    static_cast<Implementation*>(self)->exchanges_.AwaitsRequest(connection, Clock::now());
     delete static_cast<Asked*>(std::exchange(*state, nullptr));
   }
-  static void OnConnection(void* self, MHD_Connection* /*connection*/, void** /*socket*/,
+  static void OnConnection(void* self, MHD_Connection* connection, void** /*socket*/,
                            MHD_ConnectionNotificationCode code) {
-    auto& connections = static_cast<Implementation*>(self)->connections_;
-    code == MHD_CONNECTION_NOTIFY_STARTED ? ++connections : --connections;
+    auto& server = *static_cast<Implementation*>(self);
+    if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+      server.exchanges_.Gone(connection);  // libmicrohttpd closes it after this
+    } else if (server.exchanges_.Open(connection, SocketOf(connection), Clock::now())) {
+      server.hub_.bell().Wake();  // from now on there is something to look at
+    }
   }
   static ssize_t OnRead(void* live, std::uint64_t /*at*/, char* into, std::size_t size);
 
@@ -105,13 +115,13 @@ class Server::Implementation {
   MHD_Result Report(MHD_Connection* connection, const Request& request, Asked& asked);
   MHD_Result Send(MHD_Connection* connection, const Request& request, Answer answer);
   ResponsePtr MakeResponse(MHD_Connection* connection, Answer* answer);
-  ServerCounters counters() const { return {connections_, requests_, refused_}; }
+  ServerCounters counters() const { return {exchanges_.count(), requests_, refused_}; }
 
   Hub& hub_;
   const std::function<void(int)> on_request_;
   Routes routes_;
+  Exchanges exchanges_;
   Waiters waiters_;
-  std::atomic<std::uint64_t> connections_{0};
   std::uint64_t requests_ = 0;
   std::uint64_t refused_ = 0;
   MHD_Daemon* daemon_ = nullptr;
@@ -211,6 +221,8 @@ MHD_Result Server::Implementation::Send(MHD_Connection* connection, const Reques
   add("Content-Type", answer.type);
   for (const auto& [name, value] : Routes::CommonHeaders()) add(name, value);
   for (const auto& [name, value] : answer.headers) add(name, value);
+  streams ? exchanges_.TakesStream(connection, Clock::now())
+          : exchanges_.TakesAnswer(connection, Clock::now());
   return MHD_queue_response(connection, answer.status, response.get());
 }
 
@@ -246,5 +258,9 @@ Server::Server(Hub& hub, ServerOptions options)
     : implementation_(std::make_unique<Implementation>(hub, std::move(options))) {}
 
 Server::~Server() = default;
+
+void Server::SetToken(Secret token) {
+  implementation_->SetToken(std::move(token));
+}
 
 }  // namespace pipedup::http

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/units.h"
 #include "http/hub.h"
 #include "http/routes.h"
 #include "os/fd.h"
@@ -13,10 +14,10 @@
 namespace pipedup::http {
 
 struct ServerOptions {
-  UniqueFd listener;                   ///< see os/listen.h
-  std::uint32_t most_connections = 0;  ///< at a time; others wait to be accepted
+  UniqueFd listener;                                  ///< see os/listen.h
+  std::uint32_t most_connections = 0;                 ///< at a time: see Exchanges
+  Duration request_limit = std::chrono::seconds(15);  ///< for all of one
   RoutesOptions routes = {};
-  OnGap on_gap;  ///< see there
   /// Told of the descriptor of each connection that has made a request.
   std::function<void(int descriptor)> on_request;
 };
@@ -29,6 +30,8 @@ class Server {
   /// Serves at once, until it is destroyed; then all connections are closed. Throws Error.
   Server(Hub& hub, ServerOptions options);
   ~Server();
+  /// See Routes. Any thread.
+  void SetToken(Secret token);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 

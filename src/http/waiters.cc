@@ -22,7 +22,8 @@ constexpr std::chrono::milliseconds kNobody = 1h;
 
 }  // namespace
 
-Waiters::Waiters(Bell& bell) : bell_(bell), thread_([this] { Run(); }) {}
+Waiters::Waiters(Bell& bell, std::function<bool(TimePoint now)> look)
+    : bell_(bell), look_(std::move(look)), thread_([this] { Run(); }) {}
 
 Waiters::~Waiters() {
   Stop();
@@ -61,11 +62,12 @@ void Waiters::Run() {
     std::array<PollItem, 1> items = {PollItem{bell_.fd()}};
     Poll(items, patience);
     bell_.Clear();
+    const bool again = look_(Clock::now());
     {
       const std::lock_guard lock(mutex_);
       if (stopped_) return;
       Look();
-      patience = waiters_.empty() ? kNobody : kLookAnyway;
+      patience = waiters_.empty() && !again ? kNobody : kLookAnyway;
     }
     if (items[0].ready) std::this_thread::sleep_for(kPause);
   }
@@ -85,14 +87,17 @@ void Waiters::Look() {
   });
 }
 
-/// Whoever has sent something more has not gone by that.
+/// Who has said that it sends nothing more has gone: the two look the same until something is
+/// sent, and on a quiet stream that may be never.
 void Waiters::FindGone() {
   std::vector<PollItem> items;
   items.reserve(waiters_.size());
-  for (const Waiter& waiter : waiters_) items.push_back({waiter.fd, PollItem::For::kRead});
+  for (const Waiter& waiter : waiters_) {
+    items.push_back({waiter.fd, PollItem::For::kPeerClosed});
+  }
   Poll(items, 0ms);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].ready && PeerHasClosed(items[i].fd)) waiters_[i].on_gone();
+    if (items[i].ready) waiters_[i].on_gone();
   }
 }
 

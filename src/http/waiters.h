@@ -20,7 +20,9 @@ class Waiters {
  public:
   using HasMore = std::function<bool(TimePoint now)>;
 
-  explicit Waiters(Bell& bell);
+  /// `look` is called in the other thread now and then, as long as it says that there is
+  /// something to look at, and after each Wake of the bell.
+  Waiters(Bell& bell, std::function<bool(TimePoint now)> look);
   ~Waiters();
   Waiters(const Waiters&) = delete;
   Waiters& operator=(const Waiters&) = delete;
@@ -49,6 +51,7 @@ class Waiters {
   void FindGone();
 
   Bell& bell_;
+  const std::function<bool(TimePoint)> look_;
   std::mutex mutex_;
   std::vector<Waiter> waiters_;  // under mutex_
   bool stopped_ = false;         // under mutex_

@@ -93,9 +93,17 @@ ByteSpan Segment::View(Position from, std::size_t count) const {
   return {log_.data() + (from - begin()), count};
 }
 
+// By its name, as the descriptor may be closed by now, and is another thread's. Who has none
+// any more was dropped, and is whole: nobody could reach it to cut it.
+bool Segment::IsCut(Position to) const {
+  if (!in_file()) return false;
+  const std::optional<std::uint64_t> bytes = FileBytes(log_path_);
+  return bytes && *bytes < to - begin();
+}
+
 SharedBytes Segment::Bytes(Position from, std::size_t count) {
-  // Somebody has cut the file: reading there would be the end of this process.
-  if (log_fd_ && FileBytes(log_fd_.get()) < from + count - begin()) return {};
+  if (log_fd_ ? FileBytes(log_fd_.get()) < from + count - begin() : IsCut(from + count))
+    return {};
   return {shared_from_this(), View(from, count)};
 }
 

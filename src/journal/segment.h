@@ -69,8 +69,12 @@ class Segment final : public AnySegment, public std::enable_shared_from_this<Seg
   SharedBytes Bytes(Position from, std::size_t count) override;
 
   /// Bytes of [from, from + count), which must have been appended. Good while the segment
-  /// lives.
+  /// lives. Of a file that somebody has cut, reading them is the end of this process: see
+  /// IsCut.
   ByteSpan View(Position from, std::size_t count) const;
+  /// Whether somebody has cut the file of the segment so that a byte before `to` is missing.
+  /// Any thread.
+  bool IsCut(Position to) const;
   /// The file that holds them, at from - begin(); -1 if there is none, or Seal closed it.
   int file() const { return log_fd_.get(); }
 

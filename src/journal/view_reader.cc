@@ -19,10 +19,6 @@ auto SegmentOf(const JournalView::Segments& segments, Position at) {
   return behind == segments.begin() ? segments.end() : behind - 1;
 }
 
-SharedBytes PartOf(const ViewedSegment& segment, Position at, std::size_t count) {
-  return {segment.memory, segment.memory->View(at, count)};
-}
-
 }  // namespace
 
 ViewReader::Found ViewReader::Read(Position at, std::size_t max) {
@@ -43,7 +39,9 @@ ViewReader::Found ViewReader::Read(Position at, std::size_t max) {
     if (found.bytes.size() > end - at) found.bytes = found.bytes.Part(0, end - at);
     return found;
   }
-  return {PartOf(*segment, at, std::min<std::uint64_t>(max, end - at)), std::nullopt};
+  const std::size_t count = std::min<std::uint64_t>(max, end - at);
+  if (segment->memory->IsCut(at + count)) return {{}, end};
+  return {{segment->memory, segment->memory->View(at, count)}, std::nullopt};
 }
 
 // ---- on disk ----
@@ -91,9 +89,16 @@ ViewReader::Found ViewReader::ReadStored(const ViewedSegment& segment, Position 
     if (bytes.size() == 0) return {{}, block.end()};
     return {bytes.Part(at - block.position, max), std::nullopt};
   }
-  if (!stored.out_of_reach()) return {{}, segment.end};
-  stored_.pop_back();  // and ask again
-  return {};
+  if (IsOutOfReach(stored)) return {.out_of_reach = true};
+  return {{}, segment.end};
+}
+
+/// Forgets it then, to ask again the next time.
+bool ViewReader::IsOutOfReach(const StoredSegment& segment) {
+  if (!segment.out_of_reach()) return false;
+  std::erase_if(stored_, [&segment](const auto& each) { return each.get() == &segment; });
+  out_of_reach_ = true;
+  return true;
 }
 
 // ---- records ----
@@ -101,7 +106,8 @@ ViewReader::Found ViewReader::ReadStored(const ViewedSegment& segment, Position 
 std::uint64_t ViewReader::RecordsBefore(const ViewedSegment& segment) {
   if (!segment.stored) return segment.records_before;
   const StoredSegment& stored = Stored(segment);
-  return stored.blocks() > 0 ? stored.block(0).records_before : 0;
+  const std::uint64_t before = stored.blocks() > 0 ? stored.block(0).records_before : 0;
+  return IsOutOfReach(stored) ? 0 : before;
 }
 
 /// Behind the delimiter that has `*delimiters` others behind it before `end`. Nothing if there
@@ -111,6 +117,7 @@ std::optional<Position> ViewReader::LastIn(const ViewedSegment& segment, Positio
   const std::byte delimiter = Delimiter(view_->records_format());
   while (end > segment.begin) {
     const Position from = end - std::min<Position>(kScanBytes, end - segment.begin);
+    if (segment.memory->IsCut(end)) return end;  // nothing is known of what is before
     const ByteSpan bytes = segment.memory->View(from, end - from);
     for (std::size_t i = bytes.size(); i > 0; --i) {
       if (bytes[i - 1] == delimiter && (*delimiters)-- == 0) return from + i;
@@ -132,9 +139,11 @@ std::optional<Position> ViewReader::LastInStored(const ViewedSegment& segment, P
       continue;
     }
     const SharedBytes bytes = BlockOf(stored, block);
+    if (IsOutOfReach(stored)) return std::nullopt;
     if (bytes.size() == 0) return block.end();  // damaged: nothing is known of what is before
     return block.position + LengthOfRecords(format, bytes.bytes, block.records - *delimiters);
   }
+  (void)IsOutOfReach(stored);
   return std::nullopt;
 }
 
@@ -146,56 +155,94 @@ std::optional<Position> ViewReader::LastBefore(const ViewedSegment& segment, Pos
                         : LastIn(segment, end, delimiters);
 }
 
+std::optional<Position> ViewReader::FindLast(std::uint64_t count) {
+  out_of_reach_ = false;
+  const Position found = Last(count);
+  return out_of_reach_ ? std::nullopt : std::optional(found);
+}
+
 // The newest segment is searched from its end; of the others it is known how many records end
 // in them, so that only the one in question is looked at.
-Position ViewReader::FindLast(std::uint64_t count) {
+Position ViewReader::Last(std::uint64_t count) {
   const Position head = view_->head();
   if (view_->records_format() == RecordFormat::kRaw) return head;
   const std::shared_ptr<const Segments> all = view_->segments();
   const auto newest = SegmentOf(*all, head - std::min<Position>(head, 1));
-  if (newest == all->end()) return FindStart();
+  if (newest == all->end()) return Start();
   std::uint64_t delimiters = count;
   if (const auto found = LastBefore(*newest, head, &delimiters)) return *found;
   const std::uint64_t before = RecordsBefore(*newest);
   if (delimiters >= before || RecordsBefore(all->front()) >= before - delimiters) {
-    return FindStart();
+    return Start();
   }
   const std::uint64_t wanted = before - delimiters;  // begin behind the end of record `wanted`
   const auto behind = std::partition_point(
       all->begin(), newest, [&](const auto& each) { return RecordsBefore(each) < wanted; });
+  if (out_of_reach_ || behind == all->begin()) return head;
   std::uint64_t left = RecordsBefore(*behind) - wanted;
   return LastBefore(*(behind - 1), head, &left).value_or(behind->begin);
 }
 
-/// Behind the first delimiter from `from` on.
-std::optional<Position> ViewReader::EndOfRecord(Position from) {
-  while (true) {
-    const Found found = Read(from, kScanBytes);
-    if (found.gap_to) {
-      from = *found.gap_to;  // a record may begin there or not: look on
-      continue;
-    }
-    if (found.bytes.size() == 0) return std::nullopt;
-    const std::size_t length = LengthOfRecords(view_->records_format(), found.bytes.bytes, 1);
+/// Behind the first delimiter in a segment in memory.
+std::optional<Position> ViewReader::FirstIn(const ViewedSegment& segment, Position head) {
+  const Position end = std::min(segment.end, head);
+  for (Position from = segment.begin; from < end;) {
+    const std::size_t count = std::min<Position>(kScanBytes, end - from);
+    if (segment.memory->IsCut(from + count)) return std::nullopt;
+    const std::size_t length =
+        LengthOfRecords(view_->records_format(), segment.memory->View(from, count), 1);
     if (length > 0) return from + length;
-    from += found.bytes.size();
+    from += count;
   }
+  return std::nullopt;
 }
 
-Position ViewReader::FindStart() {
-  const std::shared_ptr<const Segments> segments = view_->segments();
+/// The first position in a segment on disk at which a record begins, as far as its blocks are
+/// sound.
+std::optional<Position> ViewReader::FirstInStored(const ViewedSegment& segment) {
+  StoredSegment& stored = Stored(segment);
+  for (std::size_t i = 0; i < stored.blocks(); ++i) {
+    const BlockHeader block = stored.block(i);
+    if (block.begins_record) return block.position;
+    if (block.records == 0) continue;
+    const SharedBytes bytes = BlockOf(stored, block);
+    if (IsOutOfReach(stored)) return std::nullopt;
+    const std::size_t length = LengthOfRecords(view_->records_format(), bytes.bytes, 1);
+    if (length > 0) return block.position + length;
+  }
+  (void)IsOutOfReach(stored);
+  return std::nullopt;
+}
+
+std::optional<Position> ViewReader::FindStart() {
+  out_of_reach_ = false;
+  const Position found = Start();
+  return out_of_reach_ ? std::nullopt : std::optional(found);
+}
+
+Position ViewReader::Start() {
+  const std::shared_ptr<const Segments> all = view_->segments();
   const Position head = view_->head();
-  if (segments->empty() || segments->front().begin >= head) return head;
-  const ViewedSegment& first = segments->front();
+  if (all->empty() || all->front().begin >= head) return head;
+  const ViewedSegment& first = all->front();
   if (view_->records_format() == RecordFormat::kRaw) return first.begin;
-  bool begins_record = first.begins_record;
-  Position begin = first.begin;
   if (first.stored) {
     const StoredSegment& stored = Stored(first);
-    begins_record = stored.blocks() == 0 || stored.block(0).begins_record;
-    if (stored.blocks() > 0) begin = stored.block(0).position;
+    if (stored.blocks() > 0 && stored.block(0).begins_record) return stored.block(0).position;
+    if (IsOutOfReach(stored)) return head;
+  } else if (first.begins_record) {
+    return first.begin;
   }
-  return begins_record ? begin : EndOfRecord(begin).value_or(head);
+  // The record that was begun before goes as far as no other one has ended.
+  const std::uint64_t before = RecordsBefore(first);
+  auto segment = std::partition_point(all->begin() + 1, all->end(), [&](const auto& each) {
+    return RecordsBefore(each) <= before;
+  });
+  for (--segment; segment != all->end() && !out_of_reach_; ++segment) {
+    const auto found = segment->stored ? FirstInStored(*segment) : FirstIn(*segment, head);
+    if (found) return std::min(*found, head);
+  }
+  return head;
 }
 
 }  // namespace pipedup

@@ -23,17 +23,21 @@ class ViewReader {
 
   /// What stands at a position. Neither bytes nor a gap: nothing yet.
   struct Found {
-    SharedBytes bytes;               ///< to be let go of soon
-    std::optional<Position> gap_to;  ///< nothing is there any more; it goes on here
+    SharedBytes bytes = {};               ///< to be let go of soon
+    std::optional<Position> gap_to = {};  ///< nothing is there any more; it goes on here
+    /// It is kept, but this process has no descriptor or memory left to read it.
+    bool out_of_reach = false;
   };
   /// At most `max` bytes from `at` on.
   Found Read(Position at, std::size_t max);
 
   /// Where the last `count` records begin; 0: where the unfinished record begins, or the head.
   /// The first record that is kept if there are fewer. The head if there are no records (raw).
-  Position FindLast(std::uint64_t count);
+  /// Nothing if that is out of reach. Like the next one it looks into one segment or block,
+  /// however long a record is: of the others it is known how many records end in them.
+  std::optional<Position> FindLast(std::uint64_t count);
   /// The first position that is kept, at which a record begins; the head if none does.
-  Position FindStart();
+  std::optional<Position> FindStart();
 
  private:
   using Segments = JournalView::Segments;
@@ -47,7 +51,11 @@ class ViewReader {
                                        std::uint64_t* delimiters);
   std::optional<Position> LastBefore(const ViewedSegment& segment, Position end,
                                      std::uint64_t* delimiters);
-  std::optional<Position> EndOfRecord(Position from);
+  std::optional<Position> FirstIn(const ViewedSegment& segment, Position head);
+  std::optional<Position> FirstInStored(const ViewedSegment& segment);
+  Position Last(std::uint64_t count);
+  Position Start();
+  bool IsOutOfReach(const StoredSegment& segment);
 
   const std::shared_ptr<const JournalView> view_;
   std::deque<std::unique_ptr<StoredSegment>> stored_;  // used lately, the last one at the end
@@ -57,6 +65,7 @@ class ViewReader {
   };
   std::deque<Cached> blocks_;  // whose checksums hold, oldest first
   std::size_t cached_bytes_ = 0;
+  bool out_of_reach_ = false;  // something was, in the search that is under way
 };
 
 }  // namespace pipedup

@@ -129,6 +129,24 @@ bool CanWriteNow(int) {
 
 #endif
 
+namespace {
+
+#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
+constexpr short kPeerClosed = POLLRDHUP;
+bool PeerHasClosed(int) {
+  return true;  // nothing else was asked for
+}
+#else
+constexpr short kPeerClosed = POLLIN;
+bool PeerHasClosed(int fd) {
+  char byte = 0;
+  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+#endif
+
+}  // namespace
+
 void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout) {
   constexpr std::size_t kUsual = 64;
   std::array<pollfd, kUsual> usual;
@@ -138,12 +156,16 @@ void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout) {
     short events = 0;
     if (items[i].what == PollItem::For::kRead) events = POLLIN;
     if (items[i].what == PollItem::For::kWrite) events = POLLOUT;
+    if (items[i].what == PollItem::For::kPeerClosed) events = kPeerClosed;
     polled[i] = {items[i].fd, events, 0};
   }
   const int ready = ::poll(polled, items.size(), static_cast<int>(timeout.count()));
   if (ready < 0 && errno != EINTR) throw Error("poll: " + ErrnoText(errno));
   for (std::size_t i = 0; i < items.size(); ++i) {
     items[i].ready = ready > 0 && polled[i].revents != 0;
+    if (items[i].ready && items[i].what == PollItem::For::kPeerClosed) {
+      items[i].ready = PeerHasClosed(items[i].fd);
+    }
   }
 }
 
@@ -152,10 +174,8 @@ bool IsReadable(int fd) {
   return ::poll(&item, 1, 0) > 0;
 }
 
-bool PeerHasClosed(int fd) {
-  char byte = 0;
-  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+void ShutDown(int socket) {
+  (void)::shutdown(socket, SHUT_RDWR);
 }
 
 void WaitWritable(int fd) {

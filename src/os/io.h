@@ -59,7 +59,14 @@ IoResult WriteNow(int fd, ByteSpan bytes);
 bool CanWriteNow(int fd);
 
 struct PollItem {
-  enum class For : std::uint8_t { kRead, kWrite, kHangUp };
+  enum class For : std::uint8_t {
+    kRead,
+    kWrite,
+    kHangUp,
+    /// The other side of a socket has closed it, or has said that it sends nothing more,
+    /// whatever it has sent before that. The portable build notices when that has been read.
+    kPeerClosed,
+  };
   int fd = -1;
   For what = For::kRead;
   bool ready = false;  ///< it came, or the other side has gone
@@ -72,9 +79,9 @@ void Poll(std::span<PollItem> items, std::chrono::milliseconds timeout);
 /// Whether a read of `fd` would return at once.
 bool IsReadable(int fd);
 
-/// Whether the other side of a socket has closed it, or has said that it sends nothing more.
-/// Nothing is taken from the socket.
-bool PeerHasClosed(int fd);
+/// Ends the connection of a socket in both directions: whoever has the descriptor notices, and
+/// closes it.
+void ShutDown(int socket);
 
 /// Waits until `fd` can be written or a signal comes, for descriptors that somebody else has
 /// made non-blocking.

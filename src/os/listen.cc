@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -16,8 +17,23 @@ namespace {
 
 constexpr int kBacklog = 1024;
 
+// A peer that is gone without a word, as its machine or the network is, is noticed after two
+// minutes of silence. The system's own two hours would leave its place taken as long.
+constexpr int kKeepIdleSeconds = 60;
+constexpr int kKeepIntervalSeconds = 15;
+constexpr int kKeepCount = 4;
+
 void SetOption(int fd, int level, int name, int value) {
   (void)::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void KeepAlive(int fd) {
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#ifdef TCP_KEEPIDLE  // POSIX leaves the times to the system
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleSeconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalSeconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepCount);
+#endif
 }
 
 /// No descriptor, with errno, if it cannot be bound.
@@ -26,7 +42,7 @@ UniqueFd Bind(const addrinfo& address, bool both_families) {
                        address.ai_protocol));
   if (!fd) return fd;
   SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  SetOption(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);  // accepted ones have it from here
+  KeepAlive(fd.get());  // accepted ones have it from here
   if (address.ai_family == AF_INET6) {
     SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1);
   }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "os/file.h"
 #include "os/listen.h"
 #include "os/process.h"
@@ -14,6 +15,7 @@ namespace pipedup {
 namespace {
 
 constexpr auto kBeat = std::chrono::milliseconds(400);
+constexpr auto kSayEvery = std::chrono::seconds(1);  // of one stream: a busy one has thousands
 constexpr auto kLookEvery = std::chrono::milliseconds(20);  // whether all have the end
 constexpr std::uint64_t kMostConnections = 2000;
 constexpr std::uint64_t kDescriptorsPart = 2;  // at most half of them are for HTTP
@@ -49,7 +51,7 @@ HttpSide::HttpSide(EventLoop& loop, Connections& connections, const PubOptions& 
 }
 
 HttpSide::~HttpSide() {
-  server_.reset();
+  if (std::exchange(server_, nullptr)) SayLosses(Clock::duration(0));
   loop_.Remove(wish_);
   loop_.Cancel(beat_);
 }
@@ -71,13 +73,6 @@ void HttpSide::Listen(Connections& connections) {
   made.most_connections = static_cast<std::uint32_t>(most);
   made.routes.most_readers = most - std::min(kKept, most / kKeptPart);
   made.on_request = [&connections](int descriptor) { connections.Heard(descriptor); };
-  made.on_gap = [this](const http::Stream& stream, Position from, Position to) {
-    reporter_.Warn(
-        "http-gap",
-        "a reader of '" + stream.name() + "' over HTTP was too slow: bytes " +
-            std::to_string(from) + " to " + std::to_string(to) + " are no longer kept",
-        {{"stream", stream.name()}, {"from", from}, {"to", to}, {"bytes", to - from}});
-  };
   wish_ = loop_.OnReadable(hub_.wish_fd(), [this] { MakeSnapshot(); });
   beat_ = loop_.Every(kBeat, [this] { Beat(); });
   hub_.Beat();
@@ -96,9 +91,48 @@ void HttpSide::Listen(Connections& connections) {
   }
 }
 
+void HttpSide::ReadTokenAgain() {
+  if (!server_ || options_.http_token.empty()) return;
+  try {
+    server_->SetToken(LoadToken(options_.http_token));
+    reporter_.Info("http-token", "--http-token was read again");
+  } catch (const Error& error) {
+    reporter_.Error("http-token", std::string(error.what()) + "; the one before still holds");
+  }
+}
+
 void HttpSide::Beat() {
   hub_.Beat();
   for (HttpTap* tap : taps_) tap->stream_->Refresh(tap->journal_);
+  SayLosses(kSayEvery);
+}
+
+/// What the readers of a stream have lost since it was said last, if that was `rest` ago.
+void HttpSide::SayLosses(Duration rest) {
+  for (const auto& [name, counters] : hub_.counters()) {
+    SaidLosses& said = said_[name];
+    if (loop_.now() - said.at < rest) continue;
+    const std::uint64_t gaps = counters->gaps.load() - said.gaps;
+    const std::uint64_t bytes = counters->gap_bytes.load() - said.bytes;
+    const std::uint64_t broken_off = counters->out_of_reach.load() - said.out_of_reach;
+    if (gaps == 0 && broken_off == 0) continue;
+    said = {said.gaps + gaps, said.bytes + bytes, said.out_of_reach + broken_off, loop_.now()};
+    if (gaps > 0) {
+      reporter_.Warn("http-gap",
+                     "readers of '" + name + "' over HTTP were too slow: " + FormatSize(bytes) +
+                         " that they had not read are no longer kept, " + std::to_string(gaps) +
+                         (gaps == 1 ? " gap" : " gaps"),
+                     {{"stream", name}, {"gaps", gaps}, {"bytes", bytes}});
+    }
+    if (broken_off > 0) {
+      reporter_.Warn("http-out-of-reach",
+                     std::to_string(broken_off) + (broken_off == 1 ? " reader" : " readers") +
+                         " of '" + name +
+                         "' over HTTP had to be broken off: no descriptor or "
+                         "memory is left to read what is kept on disk",
+                     {{"stream", name}, {"readers", broken_off}});
+    }
+  }
 }
 
 void HttpSide::MakeSnapshot() {
@@ -114,12 +148,14 @@ void HttpSide::MakeSnapshot() {
 }
 
 void HttpSide::SayReadiness() {
-  const bool any_open = std::ranges::any_of(taps_, [](const HttpTap* tap) {
-    return tap->stream_->state() == http::Stream::State::kOpen;
-  });
-  hub_.SetNotReady(any_open        ? ""
-                   : taps_.empty() ? "there is no stream"
-                                   : "the stream has ended");
+  using State = http::Stream::State;
+  const auto any = [this](State state) {
+    return std::ranges::any_of(
+        taps_, [state](const HttpTap* tap) { return tap->stream_->state() == state; });
+  };
+  hub_.SetNotReady(any(State::kOpen)    ? ""
+                   : any(State::kEnded) ? "the stream has ended"
+                                        : "there is no stream");
 }
 
 // ---- a stream ----
@@ -137,7 +173,8 @@ HttpTap::~HttpTap() {
   side_.loop_.Cancel(look_);
   if (!stream_) return;
   std::erase(side_.taps_, this);
-  side_.hub_.Remove(stream_);
+  const http::Readers::Unread unread = side_.hub_.Remove(stream_);
+  if (unread.readers > 0) SayUnread(unread.readers, unread.bytes);
   side_.SayReadiness();
 }
 
@@ -152,17 +189,43 @@ void HttpTap::End(std::uint32_t status, Duration linger, std::function<void()> o
 }
 
 void HttpTap::Look() {
-  const std::uint64_t readers = stream_->counters().readers.load();
+  const std::uint64_t readers = stream_->readers().count();
   const bool late = side_.loop_.now() >= until_;
   if (readers > 0 && !late) return;
   if (readers > 0) {
-    side_.reporter_.Warn("http-unread",
-                         std::to_string(readers) + " readers of '" + stream_->name() +
-                             "' over HTTP did not take the end of it within --linger",
-                         {{"stream", stream_->name()}, {"readers", readers}});
+    SayUnread(readers, stream_->readers().Behind(stream_->view().head()).bytes);
   }
   Cut();
   on_done_();
+}
+
+void HttpTap::SayUnread(std::uint64_t readers, std::uint64_t bytes) {
+  if (std::exchange(said_unread_, true)) return;
+  const std::string session = Hex(stream_->view().session());
+  side_.reporter_.Warn("http-unread",
+                       std::to_string(readers) + (readers == 1 ? " reader" : " readers") +
+                           " of '" + stream_->name() +
+                           "' over HTTP did not take the end of session " + session +
+                           " in time: cut off with " + FormatSize(bytes) + " unread",
+                       {{"stream", stream_->name()},
+                        {"session", session},
+                        {"readers", readers},
+                        {"bytes", bytes}});
+}
+
+void HttpTap::Drain() {
+  if (!stream_) return;
+  stream_->Refresh(journal_);
+  side_.hub_.Leave(*stream_);
+  side_.SayReadiness();
+}
+
+void HttpTap::Retire() {
+  if (stream_) side_.hub_.Retire(*stream_);
+}
+
+bool HttpTap::drained() const {
+  return !stream_ || stream_->readers().Behind(stream_->view().head()).readers == 0;
 }
 
 void HttpTap::Cut() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ class HttpSide {
   HttpSide(EventLoop& loop, Connections& connections, const PubOptions& options,
            Reporter& reporter);
   ~HttpSide();
+  /// The file of --http-token once more; says what came of it. Nothing without one.
+  void ReadTokenAgain();
   HttpSide(const HttpSide&) = delete;
   HttpSide& operator=(const HttpSide&) = delete;
 
@@ -37,12 +40,20 @@ class HttpSide {
   void Beat();
   void MakeSnapshot();
   void SayReadiness();
+  void SayLosses(Duration rest);
 
   EventLoop& loop_;
   const PubOptions& options_;
   Reporter& reporter_;
   http::Hub hub_;
   std::vector<HttpTap*> taps_;  // the newest first
+  struct SaidLosses {
+    std::uint64_t gaps = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t out_of_reach = 0;
+    TimePoint at{};
+  };
+  std::map<std::string, SaidLosses> said_;  // by the name of the stream
   EventLoop::WatchId wish_ = 0;
   EventLoop::TimerId beat_ = 0;
   std::unique_ptr<http::Server> server_;
@@ -53,7 +64,7 @@ class HttpTap {
  public:
   HttpTap(HttpSide& side, const std::string& name, Journal& journal,
           const PublishedStream& publisher);
-  /// Cuts off whoever still reads.
+  /// Cuts off whoever still reads; those that had not read all are said.
   ~HttpTap();
   HttpTap(const HttpTap&) = delete;
   HttpTap& operator=(const HttpTap&) = delete;
@@ -61,6 +72,13 @@ class HttpTap {
   /// Nothing comes after what is published. `on_done` is called, from the loop, when all
   /// readers have it or `linger` is over; those who do not have it then are said.
   void End(std::uint32_t status, Duration linger, std::function<void()> on_done);
+  /// Nothing more comes, though the stream has not ended: whoever has all there is is broken
+  /// off, the others may read on.
+  void Drain();
+  /// The session is over here, as another one takes its place.
+  void Retire();
+  /// Nobody would have to be cut off that has not read all there is.
+  bool drained() const;
   /// Nobody is waited for.
   void Cut();
   /// After End: nobody is waited for any more. Before it: true.
@@ -69,6 +87,7 @@ class HttpTap {
  private:
   friend class HttpSide;
   void Look();
+  void SayUnread(std::uint64_t readers, std::uint64_t bytes);
 
   HttpSide& side_;
   Journal& journal_;
@@ -77,6 +96,7 @@ class HttpTap {
   std::function<void()> on_done_;
   EventLoop::TimerId look_ = 0;
   TimePoint until_{};
+  bool said_unread_ = false;
 };
 
 }  // namespace pipedup

@@ -103,6 +103,7 @@ void Outlet::End(std::uint32_t exit_status) {
 void Outlet::Drain() {
   if (drain_ != 0) return;
   publisher_->ForgetOlder();
+  http_->Drain();
   drain_ = loop_.Every(kLookEvery, [this] { CheckDrained(); });
   give_up_ = loop_.After(options_.publish.linger, [this] { Leave(); });
 }
@@ -112,7 +113,7 @@ void Outlet::CheckDrained() {
   const bool all = std::ranges::all_of(members, [this](const auto& entry) {
     return entry.second.role == control::Role::kTop || entry.second.position >= head();
   });
-  if (all) Leave();
+  if (all && http_->drained()) Leave();
 }
 
 void Outlet::Leave() {

@@ -49,6 +49,8 @@ class Outlet final : private PublishedStreamEvents,
   /// The stream has not ended, but nothing more comes here: whoever lags may read what there
   /// is, within --linger.
   void Drain();
+  /// Another session is passed on: what nobody has read of this one when it goes is lost.
+  void Retire() { http_->Retire(); }
   /// Whoever is still there is not waited for.
   void Leave();
 

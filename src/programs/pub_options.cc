@@ -217,7 +217,10 @@ std::vector<Option> HttpOptions(PubOptions* to) {
        .summary = "Serve the stream and what concerns it only to those who show this token.",
        .details =
            "FILE has one line, and is readable by this user alone. Shown as Authorization: "
-           "Bearer TOKEN; the page asks for it. HTTP is not encrypted: beyond this machine "
+           "Bearer TOKEN; the page asks for it. SIGHUP means that it is read again, and "
+           "nothing "
+           "else then: whoever reads by another one is cut off. HTTP is not encrypted: beyond "
+           "this machine "
            "put a proxy that does that in front of it.",
        .target = cli::KeyFile(&to->http_token),
        .shown_default = "none is asked for"},

@@ -45,6 +45,11 @@ struct PubOptions {
   std::vector<std::string> producer;  ///< argv; empty: stdin
 };
 
+/// There are files that SIGHUP means to be read again: --allow-keys, --http-token.
+inline bool ReadsFilesAgain(const PubOptions& options) {
+  return !options.allow_keys.empty() || !options.http_token.empty();
+}
+
 struct ParsedPub {
   cli::Parsed parsed;
   PubOptions options;  ///< complete unless `parsed` has an exit status

@@ -73,10 +73,7 @@ void PublishRun::SayStart() {
   ReportListening(reporter_, "'" + options_.stream + "'",
                   {{"stream", options_.stream}, {"session", Hex(journal_.session())}},
                   options_.bind, server_.endpoints(), context_.listens_encrypted());
-  if (!options_.allow_keys.empty() && !signals_.Takes(SIGHUP)) {
-    reporter_.Warn("keys",
-                   "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
-  }
+  if (ReadsFilesAgain(options_) && !signals_.Takes(SIGHUP)) ReportReadOnce(reporter_);
   reporter_.Debug(
       "journal",
       "journal in " +
@@ -196,8 +193,11 @@ void PublishRun::OnSignals() {
       OnChild();
       continue;
     }
-    if (signal.number == SIGHUP && !options_.allow_keys.empty()) {
-      ReadKeysAgain(reporter_, options_.allow_keys, server_);
+    if (signal.number == SIGHUP && ReadsFilesAgain(options_)) {
+      if (!options_.allow_keys.empty()) {
+        ReadKeysAgain(reporter_, options_.allow_keys, server_);
+      }
+      http_.ReadTokenAgain();
       continue;
     }
     if (producer_ && !producer_ended_) {

@@ -116,6 +116,13 @@ std::optional<AllowList> LoadAllowList(const std::string& file) {
   return list;
 }
 
+void ReportReadOnce(Reporter& reporter) {
+  reporter.Warn(
+      "keys",
+      "--allow-keys and --http-token are read only once: SIGHUP is ignored here, as by "
+      "nohup");
+}
+
 void ReadKeysAgain(Reporter& reporter, const std::string& file, Server& server) {
   std::string why;
   std::optional<AllowList> list = ReadAllowList(file, &why);

@@ -14,6 +14,8 @@ namespace pipedup {
 void ReportJoined(Reporter& reporter, const Member& member);
 void ReportLeft(Reporter& reporter, const Member& member, Leaving how);
 void ReportLetGo(Reporter& reporter, const Member& member, Duration stall_limit);
+/// SIGHUP does not come here, whoever started this has it ignored.
+void ReportReadOnce(Reporter& reporter);
 void ReportUnconfirmed(Reporter& reporter, const std::vector<std::string>& labels);
 
 /// A server's events, which nothing has to be done about.

@@ -81,10 +81,7 @@ RelayRun::RelayRun(const RelayOptions& options, Reporter& reporter, Connections&
       id_(directory_ ? KeptId(directory_->path(), reporter) : RandomHex(kIdBytes)),
       started_(loop_.now()) {
   loop_.OnReadable(signals_.fd(), [this] { OnSignals(); });
-  if (!options_.publish.allow_keys.empty() && !signals_.Takes(SIGHUP)) {
-    reporter_.Warn("keys",
-                   "--allow-keys is read only once: SIGHUP is ignored here, as by nohup");
-  }
+  if (ReadsFilesAgain(options_.publish) && !signals_.Takes(SIGHUP)) ReportReadOnce(reporter_);
   if (!IsPattern(options_.streams)) {
     Add(options_.streams);
   } else {
@@ -161,8 +158,11 @@ void RelayRun::OnOver(const std::string& name, int status) {
 
 void RelayRun::OnSignals() {
   for (auto signal = signals_.Next(); signal.number != 0; signal = signals_.Next()) {
-    if (signal.number == SIGHUP && !options_.publish.allow_keys.empty()) {
-      ReadKeysAgain(reporter_, options_.publish.allow_keys, server_);
+    if (signal.number == SIGHUP && ReadsFilesAgain(options_.publish)) {
+      if (!options_.publish.allow_keys.empty()) {
+        ReadKeysAgain(reporter_, options_.publish.allow_keys, server_);
+      }
+      http_.ReadTokenAgain();
       continue;
     }
     reporter_.Debug("stopped", "stopped by a signal; the stream has not ended");

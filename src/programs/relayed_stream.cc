@@ -131,6 +131,7 @@ void RelayedStream::OnGap(const Gap& gap) {
 void RelayedStream::Retire() {
   unsaid_gap_.reset();
   if (!outlet_) return;
+  outlet_->Retire();
   if (!ended_) outlet_->Drain();
   if (!outlet_->done()) retired_.push_back(std::move(outlet_));
   outlet_.reset();

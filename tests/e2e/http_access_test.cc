@@ -1,5 +1,6 @@
 // Who may read over HTTP, what is answered to whom, and what strangers can do.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <memory>
@@ -46,6 +47,44 @@ TEST_F(HttpTest, WithATokenOnlyThoseWhoShowItReadAnything) {
   for (const char* const target : {"/", "/healthz", "/readyz"}) {
     EXPECT_EQ(200, Get(target)->status()) << target;
   }
+}
+
+TEST_F(HttpTest, ATokenThatIsReplacedIsAskedForAfterSighupAndTheOldOneEndsItsReaders) {
+  const std::string file = MakeToken(directory_, "correct-horse");
+  Publish({"--http-token", file});
+  ASSERT_TRUE(publisher_->Write("secret\n"));
+  const HttpPeer::Headers before = {{"Authorization", "Bearer correct-horse"}};
+  const HttpPeer::Headers after = {{"Authorization", "Bearer battery-staple"}};
+  const auto reader = Get("/stream?from=0", before);
+  ASSERT_TRUE(reader->WaitForBytes(7));
+  WriteFile(file, "bad");
+  publisher_->Signal(SIGHUP);
+  ASSERT_TRUE(publisher_->WaitForEvent("http-token")) << publisher_->log();
+  EXPECT_EQ(200, Get("/stats", before)->status()) << "it still holds";
+  WriteFile(file, "battery-staple\n");
+  publisher_->Signal(SIGHUP);
+  ASSERT_TRUE(Eventually([&] { return publisher_->events("http-token").size() == 2; }));
+  EXPECT_EQ(401, Get("/stats", before)->status());
+  EXPECT_EQ(200, Get("/stats", after)->status());
+  (void)reader->ReadToTheEnd();
+  EXPECT_TRUE(reader->over());
+  EXPECT_FALSE(reader->complete());
+  const auto again = Get("/stream?from=0", after);
+  EXPECT_TRUE(again->WaitForBytes(7));
+  publisher_->CloseInput();
+  EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
+}
+
+TEST_F(HttpTest, TheStreamIsRefusedToHttp10AsItsEndCouldNotBeTold) {
+  Publish();
+  ASSERT_TRUE(publisher_->Write("x\n"));
+  RawPeer stream(port_);
+  stream.Send("GET /stream?from=0 HTTP/1.0\r\nHost: localhost\r\n\r\n");
+  EXPECT_NE(std::string::npos, stream.ReceivedToTheEnd().find(" 505 ")) << stream.Received();
+  EXPECT_NE(std::string::npos, stream.Received().find("HTTP/1.1"));
+  RawPeer other(port_);
+  other.Send("GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n");
+  EXPECT_NE(std::string::npos, other.ReceivedToTheEnd().find(" 200 ")) << other.Received();
 }
 
 TEST(Http, IsRefusedWhereItWouldOpenTheStreamToMoreThanWasMeant) {
@@ -225,6 +264,27 @@ TEST_F(HttpTest, GarbageAndHalfRequestsHarmNobody) {
   publisher_->CloseInput();
   EXPECT_EQ(text, good->ReadToTheEnd());
   EXPECT_TRUE(good->complete());
+}
+
+// A byte now and then is what keeps a connection from being idle.
+TEST_F(HttpTest, HalfRequestsKeepNobodyFromBeingAnswered) {
+  Publisher::Setup setup;
+  setup.wrapper = {"sh", "-c", "ulimit -n 128; exec \"$@\"", "sh"};  // for 64 connections
+  Publish(std::move(setup));
+  std::vector<std::unique_ptr<RawPeer>> bad;
+  for (int i = 0; i < 100; ++i) {
+    bad.push_back(std::make_unique<RawPeer>(port_));
+    bad.back()->Send("GET /he");
+  }
+  const auto good = Get("/healthz");
+  auto next = Clock::now();
+  EXPECT_TRUE(Eventually([&] {
+    if (Clock::now() >= next) {
+      for (auto& each : bad) each->Send("a");
+      next += std::chrono::seconds(5);
+    }
+    return good->status(Duration(0)) == 200;
+  }));
 }
 
 }  // namespace

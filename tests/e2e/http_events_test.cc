@@ -78,13 +78,20 @@ TEST_F(HttpTest, AReaderOfEventsResumesBehindTheLastOneThatItHasSeen) {
   EXPECT_EQ("end", seen.back().name);
 }
 
-TEST_F(HttpTest, AReaderOfAnotherSessionGetsAllOfThisOne) {
+TEST_F(HttpTest, AReaderOfAnotherSessionGetsAllOfThisOneAndHearsThatItMayHaveMissedSome) {
   Publish();
   ASSERT_TRUE(publisher_->Write("new\n"));
   ASSERT_TRUE(WaitForHead(4));
   const auto reader = Get("/events", {{"Last-Event-ID", "3@00000000000000aa"}});
   ASSERT_TRUE(reader->WaitForText("data: new"));
   EXPECT_EQ("0", reader->header("pipedup-position"));
+  const HttpEvent first = ParseEvents(reader->body()).front();
+  ASSERT_EQ("gap", first.name) << reader->body();
+  EXPECT_EQ("3@00000000000000aa", first.id);
+  const Json gap = Json::parse(first.data);
+  EXPECT_EQ("00000000000000aa", gap.at("session"));
+  EXPECT_EQ(3u, gap.at("from"));
+  EXPECT_TRUE(gap.at("to").is_null());
 }
 
 TEST_F(HttpTest, EventsGoOnThroughARestartOfAPublisherWithAJournal) {
@@ -119,6 +126,7 @@ TEST_F(HttpTest, WhoeverHasSeenTheEndIsToldNotToAskAgain) {
 
 TEST_F(HttpTest, AGapIsAnEventAndWhatCouldBeKeptComesAroundIt) {
   Publish({"--retain", "1MiB"});
+  const auto began = Clock::now();
   const std::string lines = MakeLines('B', 1'000'000);
   const auto slow = Get("/events?from=start");
   ASSERT_EQ(200, slow->status());
@@ -147,8 +155,23 @@ TEST_F(HttpTest, AGapIsAnEventAndWhatCouldBeKeptComesAroundIt) {
     at = behind;
   }
   EXPECT_EQ(lines.size(), at);
-  EXPECT_TRUE(publisher_->said("http-gap"));
   EXPECT_EQ(0, publisher_->Wait()) << publisher_->log();
+  // All of it is said, and no line for each.
+  std::uint64_t said = 0;
+  std::uint64_t bytes = 0;
+  for (const Json& event : publisher_->events("http-gap")) {
+    said += event.at("gaps").get<std::uint64_t>();
+    bytes += event.at("bytes").get<std::uint64_t>();
+  }
+  std::uint64_t lost = 0;
+  for (const HttpEvent& gap : gaps)
+    lost += Json::parse(gap.data).at("bytes").get<std::uint64_t>();
+  EXPECT_EQ(gaps.size(), said);
+  EXPECT_EQ(lost, bytes);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began);
+  EXPECT_LE(publisher_->events("http-gap").size(),
+            static_cast<std::size_t>(seconds.count()) + 2)
+      << "at most one a second, and one at the end";
 }
 
 }  // namespace

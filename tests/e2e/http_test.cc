@@ -9,6 +9,7 @@
 
 #include "e2e/http_test_base.h"
 #include "os/process.h"
+#include "support/raw_peer.h"
 
 namespace pipedup::test {
 namespace {
@@ -224,6 +225,22 @@ TEST_F(HttpTest, ReadersThatLeaveAreNoticedThoughNothingComes) {
     ASSERT_EQ(200, bytes->status());
     ASSERT_EQ(200, events->status());
     EXPECT_EQ(2, readers());
+  }
+  EXPECT_TRUE(Eventually([&] { return readers() == 0; }));
+}
+
+TEST_F(HttpTest, AReaderThatHasSaidSomethingElseBeforeItLeftIsNoticedAsWell) {
+  Publish();
+  const auto readers = [this] {
+    return Stats().at("streams").at(0).at("http").at("readers").get<int>();
+  };
+  {
+    RawPeer reader(port_);
+    reader.Send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ASSERT_TRUE(
+        Eventually([&] { return reader.Received().find("\r\n\r\n") != std::string::npos; }));
+    reader.Send("x");
+    EXPECT_EQ(1, readers());
   }
   EXPECT_TRUE(Eventually([&] { return readers() == 0; }));
 }

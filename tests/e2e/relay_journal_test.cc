@@ -7,7 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "base/checksum.h"
+#include "base/text.h"
 #include "e2e/relay_test_base.h"
+#include "support/same.h"
 
 namespace pipedup::test {
 namespace {
@@ -126,6 +129,50 @@ TEST_P(RelayKept, ASessionThatVanishedIsSaid) {
   ASSERT_TRUE(publisher_->WriteAndEnd(produced_));
   ExpectAll(*subscriber);
   ExpectEnds(0, 3);
+}
+
+/// As a machine that was started anew finds it.
+void ForgetBoot(const std::string& journal) {
+  std::string text = ReadFile(journal + "/journal");
+  const std::size_t boot = text.find("\nboot ") + 6;
+  text.replace(boot, text.find('\n', boot) - boot, "another");
+  text.resize(text.rfind("check "));
+  WriteFile(journal + "/journal", text + "check " + Hex(Checksum(AsBytes(text))) + "\n");
+}
+
+// It has begun to keep the new session when it is told that this goes on with the old one.
+TEST_P(RelayKept, ASessionThatGoesOnAsAnotherOneIsKeptAfterARestartOfBothEnds) {
+  const Words durable = {"--journal", directory_ / "origin"};
+  Publish(durable);
+  const std::string old = publisher_->session();
+  Start({"--follow"});
+  Produce(MakeRecords(1, kMiB));
+  DismissWitness();
+  Kill(relay());
+  Kill(*publisher_);
+  ForgetBoot(directory_ / "origin");
+  Publish(durable);
+  const std::string session = publisher_->session();
+  ASSERT_NE(old, session) << publisher_->log();
+  Start({"--follow"});
+  ASSERT_TRUE(relay().WaitForEvent("continues")) << relay().log();
+  const std::size_t at = produced_.size();
+  produced_ += MakeRecords(2, kMiB);
+  ASSERT_TRUE(publisher_->Write(std::string_view(produced_).substr(at)));
+  auto subscriber = Join({"--from", std::to_string(at)});
+  ASSERT_TRUE(subscriber->WaitForBytes(produced_.size() - at)) << subscriber->log() << logs();
+  EXPECT_EQ(1U, relay().events("listening").size()) << relay().log();
+  EXPECT_FALSE(relay().said("journal")) << relay().log();
+  EXPECT_EQ(2U, Sessions());
+  // What is on disk is gone on with, and nothing has to come from anywhere else.
+  Kill(relay());
+  Start({"--follow"});
+  EXPECT_EQ(session, relay().events("listening").front().at("session"));
+  EXPECT_EQ(produced_.size(), relay().events("listening").front().at("position"));
+  End(*publisher_);
+  auto late = Join({"--from", std::to_string(at)});
+  ASSERT_TRUE(late->WaitForBytes(produced_.size() - at)) << late->log() << logs();
+  EXPECT_TRUE(Same(produced_.substr(at), late->delivered()));
 }
 
 TEST_P(RelayKept, WhatIsNotKnownToBeItsOwnIsLeftAlone) {

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "journal/journal.h"
+#include "support/no_descriptors.h"
+#include "unit/journal/journal_test_base.h"
 
 namespace pipedup::http {
 namespace {
@@ -52,10 +54,7 @@ class RoutesTest : public ::testing::Test {
 
   Hub hub_;
   std::vector<std::unique_ptr<Journal>> journals_;
-  std::vector<std::pair<Position, Position>> gaps_;
-  Routes routes_{hub_, {}, [this](const Stream&, Position from, Position to) {
-                   gaps_.emplace_back(from, to);
-                 }};
+  Routes routes_{hub_, {}};
   Body::Outcome last_{};
 };
 
@@ -122,6 +121,32 @@ TEST_F(RoutesTest, ABodyIsBrokenOffWhenItsStreamGoesWithoutAnEnd) {
   EXPECT_EQ(Body::Outcome::kBroken, last_);
 }
 
+TEST_F(RoutesTest, WhatIsUnreadOfASessionThatIsOverIsAGapAndOfOneThatGoesOnElsewhereIsNone) {
+  for (const bool over : {true, false}) {
+    const auto stream = Publish("a", "one\ntwo\n");
+    BytesBody bytes(stream, 0);
+    EventsBody events(stream, 0);
+    EventsBody has_all(stream, 8);
+    if (over) hub_.Retire(*stream);
+    hub_.Leave(*stream);
+    EXPECT_EQ(2u, stream->readers().Behind(8).readers);
+    const Readers::Unread unread = hub_.Remove(stream);
+    EXPECT_EQ(2u, unread.readers);
+    EXPECT_EQ(16u, unread.bytes);
+    EventsBody late(stream, 4);
+    for (Body* const body : {static_cast<Body*>(&events), static_cast<Body*>(&late)}) {
+      EXPECT_EQ(over, Read(*body).find("event: gap") != std::string::npos);
+      EXPECT_EQ(Body::Outcome::kBroken, last_);
+    }
+    EXPECT_EQ(std::string::npos, Read(has_all).find("event: gap"));
+    EXPECT_EQ(Body::Outcome::kBroken, last_);
+    EXPECT_EQ("", Read(bytes));
+    EXPECT_EQ(Body::Outcome::kBroken, last_);
+    EXPECT_EQ(over ? 3u : 6u, stream->counters().cut_off.load()) << "of both sessions";
+    EXPECT_EQ(20u * (over ? 1 : 2), stream->counters().cut_off_bytes.load());
+  }
+}
+
 TEST_F(RoutesTest, WhatRetentionHasDroppedIsGoneAndCounted) {
   const auto stream = Publish("a", "");
   const std::string line = std::string(999, 'x') + "\n";
@@ -134,7 +159,6 @@ TEST_F(RoutesTest, WhatRetentionHasDroppedIsGoneAndCounted) {
   ASSERT_GT(tail, 0u);
   Read(*early.body);
   EXPECT_EQ(Body::Outcome::kBroken, last_);
-  EXPECT_EQ((std::vector<std::pair<Position, Position>>{{0, tail}}), gaps_);
   const Answer late = Get("/stream", {{"from", "10"}});
   EXPECT_EQ(410u, late.status);
   EXPECT_NE(std::string::npos, late.text.find("from=" + std::to_string(tail)));
@@ -143,6 +167,35 @@ TEST_F(RoutesTest, WhatRetentionHasDroppedIsGoneAndCounted) {
   EXPECT_EQ(1u, stream->counters().gone.load());
   const Answer start = Get("/stream", {{"from", "start"}});
   EXPECT_EQ(4000u * 1000u - tail, Read(*start.body).size()) << "it begins with a record";
+}
+
+TEST_F(RoutesTest, WithoutADescriptorAReaderIsBrokenOffAndNoOtherOneBegins) {
+  const TemporaryDirectory directory;
+  JournalOptions options;
+  options.directory = directory.path();
+  options.session = 42;
+  options.wall_clock = WallNow;
+  options.warn = [](const std::string&) {};
+  options.durable = JournalOptions::Durable{.stream = "a", .boot = "boot"};
+  for (int run = 0; run < 2; ++run) {
+    journals_.clear();
+    journals_.push_back(std::make_unique<Journal>(options));
+    journals_.back()->Append(AsBytes("one\ntwo\n"));
+    journals_.back()->PublishAll();
+  }
+  const auto stream = hub_.Add("a", *journals_.back());
+  BytesBody bytes(stream, 0);
+  EventsBody events(stream, 0);
+  const NoDescriptors none;
+  EXPECT_EQ("", Read(bytes));
+  EXPECT_EQ(Body::Outcome::kBroken, last_);
+  EXPECT_EQ(std::string::npos, Read(events).find("gap"));
+  EXPECT_EQ(Body::Outcome::kBroken, last_);
+  EXPECT_EQ(2u, stream->counters().out_of_reach.load());
+  for (const char* const from : {"start", "0", "last:5"}) {
+    EXPECT_EQ(503u, Get("/stream", {{"from", from}}).status) << from;
+  }
+  EXPECT_EQ(503u, Get("/events", {{"from", "start"}}).status);
 }
 
 TEST_F(RoutesTest, ThePageHasANonceThatNobodyCanKnow) {

@@ -9,6 +9,7 @@
 
 #include "journal/view_reader.h"
 #include "journal_test_base.h"
+#include "support/no_descriptors.h"
 
 namespace pipedup {
 namespace {
@@ -29,6 +30,12 @@ class ViewTest : public JournalTestBase, public ::testing::TestWithParam<bool> {
       at += found.bytes.size();
     }
     return text;
+  }
+  /// As somebody else does.
+  void Cut(Position begin, std::uint64_t bytes) {
+    std::string name = std::to_string(begin);
+    name.insert(0, 20 - name.size(), '0');
+    EXPECT_EQ(0, TruncateFile(directory_.path() + "/" + name + ".log", bytes)) << name;
   }
   std::string all_;
 };
@@ -200,6 +207,75 @@ TEST_P(ViewTest, ShowsWhatIsOnDiskWithALookAtItsChecksums) {
   EXPECT_EQ(0u, damaged.bytes.size());
   EXPECT_EQ(6000u, damaged.gap_to);
   EXPECT_EQ(all_.substr(6000), ReadOn(fresh, 6000));
+}
+
+TEST_P(ViewTest, FindsTheFirstRecordWithoutALookAtTheLongOneBeforeIt) {
+  Journal journal(Options(GetParam()));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 20; ++i) Publish(journal, std::string(100'000, 'x'));
+  ASSERT_GT(journal.tail(), 0u);
+  EXPECT_EQ(view->head(), reader.FindStart()) << "no record begins there";
+  Publish(journal, "\n");
+  const Position start = journal.head();
+  for (int i = 0; i < 200; ++i) Publish(journal, Line(1000));
+  ASSERT_GT(start, journal.tail());
+  // Whoever looked would be ended.
+  const auto segments = view->segments();
+  for (std::size_t i = 0; GetParam() && (*segments)[i + 1].begin < start; ++i) {
+    Cut((*segments)[i].begin, 0);
+  }
+  EXPECT_EQ(start, reader.FindStart());
+  EXPECT_EQ(start, reader.FindLast(1000));
+  EXPECT_EQ(journal.head() - 1000, reader.FindLast(1));
+}
+
+TEST_P(ViewTest, AFileThatSomebodyHasCutIsAGapAndNotTheEndOfThisProcess) {
+  if (!GetParam()) return;
+  Journal journal(Options(true));
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  for (int i = 0; i < 700; ++i) Publish(journal, Line(1000));
+  const auto segments = view->segments();
+  ASSERT_GT(segments->size(), 2u);
+  const ViewedSegment& first = segments->front();
+  const ViewedSegment& last = segments->back();
+  Cut(first.begin, 8192);
+  Cut(last.begin, 0);
+  EXPECT_EQ(1000u, reader.Read(first.begin, 1000).bytes.size());
+  EXPECT_EQ(first.end, reader.Read(first.begin + 8000, 1000).gap_to);
+  EXPECT_EQ(view->head(), reader.Read(last.begin, 1000).gap_to);
+  EXPECT_EQ(view->head(), reader.FindLast(1)) << "nothing is known of what is before";
+}
+
+TEST_P(ViewTest, WithoutADescriptorWhatIsOnDiskIsOutOfReachAndNotGone) {
+  if (!GetParam()) return;
+  JournalOptions options = Options(true);
+  options.durable = JournalOptions::Durable{.stream = "s", .boot = "boot"};
+  {
+    Journal journal(options);
+    for (int i = 0; i < 600; ++i) Publish(journal, Line(1000));
+  }
+  Journal journal(options);
+  const auto view = JournalView::Of(journal, [] {});
+  ViewReader reader(view);
+  {
+    const NoDescriptors none;
+    const ViewReader::Found found = reader.Read(0, 100);
+    EXPECT_TRUE(found.out_of_reach);
+    EXPECT_FALSE(found.gap_to);
+    EXPECT_EQ(std::nullopt, reader.FindStart());
+    EXPECT_EQ(std::nullopt, reader.FindLast(100));
+    EXPECT_EQ(std::nullopt, reader.FindLast(1000));
+  }
+  EXPECT_EQ(0u, reader.FindStart());
+  EXPECT_EQ(500'000u, reader.FindLast(100));
+  EXPECT_EQ(all_, ReadOn(reader, 0));
+  ViewReader other(view);
+  ASSERT_EQ(100u, other.Read(0, 100).bytes.size());
+  const NoDescriptors none;  // the index is known by now, and the file is open
+  EXPECT_EQ(100u, other.Read(0, 100).bytes.size());
+  EXPECT_TRUE(other.Read(599'000, 100).out_of_reach);
 }
 
 }  // namespace

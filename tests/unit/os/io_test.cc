@@ -306,6 +306,27 @@ TEST_F(IoTest, ReadingANonBlockingPipeThatIsEmptyWouldBlock) {
   EXPECT_EQ(ReadSome(pipe_.first.get(), into).status, IoStatus::kWouldBlock);
 }
 
+TEST_F(IoTest, APeerThatHasClosedIsSeenAlsoBehindWhatItHasSent) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()));
+  const UniqueFd here(ends[0]);
+  UniqueFd peer(ends[1]);
+  const auto has_closed = [&here] {
+    std::array<PollItem, 1> items = {PollItem{here.get(), PollItem::For::kPeerClosed}};
+    Poll(items, std::chrono::milliseconds(0));
+    return items[0].ready;
+  };
+  EXPECT_FALSE(has_closed());
+  ASSERT_EQ(WriteAll(peer.get(), AsBytes("x")).status, IoStatus::kOk);
+  EXPECT_FALSE(has_closed());
+  peer.Reset();
+#ifdef PIPEDUP_PORTABLE
+  std::array<std::byte, 1> into{};
+  ASSERT_EQ(ReadSome(here.get(), into).status, IoStatus::kOk);
+#endif
+  EXPECT_TRUE(has_closed());
+}
+
 TEST_F(IoTest, KnowsWhatADescriptorIs) {
   EXPECT_TRUE(IsPipe(pipe_.first.get()));
   EXPECT_FALSE(IsPipe(file_.get()));
