@@ -1,0 +1,142 @@
+/**
+ * The two sockets of a subscriber: every option is set here, and this is the only place for ZeroMQ.
+ *
+ * @module
+ */
+import { Dealer, Subscriber } from 'zeromq';
+import { decodeBlock } from './block.js';
+import { decodeAnswer, encodeRequest } from './control.js';
+import { MAX_BLOCK_BYTES, VERSION } from './header.js';
+
+// For the last `bye`. A publisher that has gone before it cannot take it any more.
+const LINGER_MS = 200;
+
+/**
+ * @typedef {object} Handlers
+ * @property {(block: import('./block.js').Block) => void} data a good block on the data socket
+ * @property {(block: import('./block.js').Block) => void} answer a good block on the control socket
+ * @property {(message: object) => void} control a good control message
+ * @property {(error: string) => void} bad a message that is dropped
+ * @property {(error: Error) => void} failed a socket cannot be used
+ */
+
+export class Connection {
+  #endpoints;
+  #options;
+  #handlers;
+  #control = null;
+  #data = null;
+
+  /**
+   * @param {{ data: string, control: string }} endpoints
+   * @param {{ serverKey: string, publicKey: string, secretKey: string } | null} curve
+   * @param {Handlers} handlers
+   */
+  constructor(endpoints, curve, handlers) {
+    this.#endpoints = endpoints;
+    this.#handlers = handlers;
+    this.#options = {
+      linger: 0,
+      // Heads, credit and prompt reading bound what is queued. The mark counts when this thread is held up: TCP then
+      // holds the publisher's queue, what does not fit there is dropped, and is read later by position.
+      receiveHighWaterMark: 256,
+      maxMessageSize: MAX_BLOCK_BYTES + 4096,
+      handshakeInterval: 5000,
+      connectTimeout: 5000,
+      reconnectInterval: 100,
+      reconnectMaxInterval: 1000,
+      tcpKeepalive: 1,
+      ipv6: true,
+    };
+    if (curve !== null) {
+      this.#options.curveServerKey = curve.serverKey;
+      this.#options.curvePublicKey = curve.publicKey;
+      this.#options.curveSecretKey = curve.secretKey;
+    }
+  }
+
+  /** Closes both sockets and makes a new control socket. */
+  openControl() {
+    this.close();
+    this.#control = new Dealer({ ...this.#options, sendTimeout: 0 });
+    this.#control.connect(this.#endpoints.control);
+    this.#receive(this.#control, (frames) => {
+      if (frames.length === 1) this.#onMessage(frames[0]);
+      else this.#onBlock(frames, this.#handlers.answer, true);
+    });
+  }
+
+  /**
+   * Makes a new data socket in place of the one there was.
+   *
+   * @param {string} endpoint that the publisher named; '' is that of the user
+   */
+  openData(endpoint) {
+    this.#data?.close();
+    this.#data = new Subscriber({ ...this.#options });
+    this.#data.connect(endpoint || this.#endpoints.data);
+    this.#receive(this.#data, (frames) => this.#onBlock(frames, this.#handlers.data, false));
+  }
+
+  subscribe(prefix) {
+    this.#data?.subscribe(prefix);
+  }
+
+  unsubscribe(prefix) {
+    this.#data?.unsubscribe(prefix);
+  }
+
+  /** Sends a request. What does not fit is dropped: every request is repeated while it is not answered. */
+  send(message) {
+    this.#control?.send(encodeRequest(message)).catch(() => {});
+  }
+
+  /**
+   * Closes both sockets.
+   *
+   * @param {boolean} [flush] whether what was sent is still to go out, for at most 200 ms
+   */
+  close(flush = false) {
+    this.#data?.close();
+    this.#data = null;
+    if (this.#control !== null && flush) this.#control.linger = LINGER_MS;
+    this.#control?.close();
+    this.#control = null;
+  }
+
+  async #receive(socket, handle) {
+    while (!socket.closed) {
+      let frames;
+      try {
+        frames = await socket.receive();
+      } catch (error) {
+        if (!socket.closed) this.#handlers.failed(error);
+        return;
+      }
+      // One that was closed meanwhile is no longer listened to.
+      if (socket === this.#control || socket === this.#data) handle(frames);
+    }
+  }
+
+  #onMessage(frame) {
+    let message;
+    try {
+      message = decodeAnswer(frame);
+    } catch (error) {
+      this.#handlers.bad(error.message);
+      return;
+    }
+    this.#handlers.control(message);
+  }
+
+  #onBlock(frames, handler, isAnswer) {
+    const { block, error, version } = decodeBlock(frames);
+    if (block === undefined) {
+      this.#handlers.bad(version === undefined ? error : `version ${String.fromCharCode(version)} of the protocol, and this program reads version ${VERSION}`);
+    } else if (isAnswer !== (block.topic === '')) {
+      this.#handlers.bad('topic');
+    } else {
+      handler(block);
+    }
+  }
+}
