@@ -11,7 +11,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Connection } from './connection.js';
 import { DEFAULT_ENDPOINT, parseEndpoint } from './endpoint.js';
 import { publicKeyOf } from './keys.js';
-import { Machine } from './machine.js';
+import { ITEM_BYTES, Machine } from './machine.js';
 import { checkOptions } from './options.js';
 import { Queue } from './queue.js';
 import { splitRecords } from './records.js';
@@ -33,7 +33,7 @@ export class Subscriber extends EventEmitter {
   #connection;
   #queue = new Queue();
   #timer = null;
-  #item = null; // given to the consumer, and not taken yet
+  #given = []; // to the consumer, and not taken yet
   #turnAt = 0;
   #started = false;
   #performing = false;
@@ -121,6 +121,19 @@ export class Subscriber extends EventEmitter {
    * @throws {SubscribeError} once everything before it was taken
    */
   async next() {
+    const items = await this.nextBatch(1);
+    return items.length === 0 ? { value: undefined, done: true } : { value: items[0], done: false };
+  }
+
+  /**
+   * The next items, for whoever writes them at once. Waits for the first, and takes what is there by then. What was
+   * given before counts as taken now.
+   *
+   * @param {number} [maxBytes] no item follows the one with which the data is as long
+   * @returns {Promise<import('../index.js').Item[]>} none at the end
+   * @throws {SubscribeError} once everything before it was taken
+   */
+  async nextBatch(maxBytes = 1 << 18) {
     this.start();
     this.take();
     // A consumer that never waits would keep timers and sockets from their turn.
@@ -128,33 +141,26 @@ export class Subscriber extends EventEmitter {
       await turn();
       this.#turnAt = now();
     }
-    if (!(await this.#queue.ready())) return { value: undefined, done: true };
-    this.#item = this.#queue.shift();
-    return { value: this.#item, done: false };
+    const items = [];
+    if (!(await this.#queue.ready())) return items;
+    for (let bytes = 0; bytes < maxBytes; ) {
+      const item = this.#queue.shift();
+      if (item === undefined) break;
+      items.push(item);
+      bytes += item.type === 'block' ? item.data.length : ITEM_BYTES;
+    }
+    this.#given = items;
+    return items.slice();
   }
 
-  /**
-   * The next item if there is one already; otherwise as `next`.
-   *
-   * @returns {import('../index.js').Item | undefined}
-   */
-  poll() {
-    this.take();
-    this.#item = this.#queue.shift() ?? null;
-    return this.#item ?? undefined;
-  }
-
-  /** Whether an item can be had without waiting. */
-  get pending() {
-    return this.#queue.size > 0;
-  }
-
-  /** The item that was given last counts as taken: the publisher is told so, and does not wait for it. */
+  /** What was given last counts as taken: the publisher is told so. `next` does it too. */
   take() {
-    const item = this.#item;
-    if (item === null) return;
-    this.#item = null;
-    this.#run((at) => this.#machine.taken(item, at));
+    const items = this.#given;
+    if (items.length === 0) return;
+    this.#given = [];
+    this.#run((at) => {
+      for (const item of items) this.#machine.taken(item, at);
+    });
   }
 
   /** Ends the iteration, and waits until the publisher knows (see `close`). */
@@ -175,7 +181,7 @@ export class Subscriber extends EventEmitter {
    */
   async close({ patience = 1000 } = {}) {
     this.#queue.clear();
-    this.#item = null;
+    this.#given = [];
     this.#queue.close();
     this.#run((at) => this.#machine.leave(at, patience));
     await this.#closed;
