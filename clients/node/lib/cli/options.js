@@ -11,11 +11,14 @@ export class UsageError extends Error {}
 
 const UNITS = { us: 1e-3, ms: 1, s: 1000, m: 60000, min: 60000, h: 3600000, d: 86400000 };
 
-/** @returns {number} ms */
+const PART = /([0-9]+(?:\.[0-9]+)?)(us|ms|s|min|m|h|d)/g;
+
+/** @returns {number} ms, of `250ms`, `1h30m`, or seconds */
 function duration(text) {
-  const match = /^([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|min|h|d)?$/.exec(text);
-  if (match === null || (match[2] === undefined && Number(match[1]) !== 0)) throw new UsageError(`'${text}' is no duration: 250ms, 5s, 2m, 1h`);
-  return Number(match[1]) * (UNITS[match[2]] ?? 1);
+  if (/^[0-9]+(?:\.[0-9]+)?$/.test(text)) return Number(text) * 1000;
+  const parts = [...text.matchAll(PART)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) throw new UsageError(`'${text}' is no duration: 250ms, 5s, 1h30m, or seconds`);
+  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * UNITS[unit], 0);
 }
 
 function count(text) {

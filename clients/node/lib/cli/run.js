@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { Cursor, placeIn, regularFile } from '../cursor.js';
 import { publicKeyOf, readKey } from '../keys.js';
 import { Subscriber } from '../subscriber.js';
-import { writeAll } from './output.js';
+import { Output } from './output.js';
 
 export const Status = Object.freeze({
   COMPLETE: 0, FAILURE: 1, USAGE: 2, LOST: 3, VANISHED: 4, REFUSED: 5, TIMEOUT: 124, SIGNAL: 128, READER_LEFT: 141,
@@ -26,6 +26,7 @@ export class Run {
   #report;
   #subscriber;
   #cursor;
+  #output = new Output();
   #out; // the regular file that stdout is
   #id;
   #place = null; // what the cursor says
@@ -162,7 +163,7 @@ export class Run {
   }
 
   async #writeNoted(first, before, buffers) {
-    await writeAll(buffers);
+    await this.#output.write(buffers);
     if (this.#cursor === undefined) return;
     const bytes = buffers.reduce((sum, { length }) => sum + length, 0);
     const position = first.position + before + BigInt(bytes);
