@@ -14,15 +14,15 @@ export const SHIM = new URL('../../bin/pipedup-sub.mjs', import.meta.url).pathna
 export function within(ms, what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${typeof what === 'string' ? what : what()}`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** A directory that is removed with the test. */
-export function scratch(t) {
+/** A directory that is removed when all programs that use it have ended. */
+export function scratch() {
   const path = mkdtempSync(join(tmpdir(), 'pipedup-node-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -73,7 +73,7 @@ export class Program {
 
   /** Waits until something holds; it is looked at whenever the program wrote or ended. */
   until(what, holds, ms = 30000) {
-    return within(ms, `${what}; it said ${JSON.stringify(this.events.slice(-3))}`, new Promise((resolve) => {
+    return within(ms, () => `${what}; ${this.#state()}`, new Promise((resolve) => {
       const watch = () => {
         const result = holds(this);
         if (!result) return;
@@ -90,7 +90,11 @@ export class Program {
   }
 
   end(ms = 30000) {
-    return within(ms, `the end; it said ${JSON.stringify(this.events.slice(-3))}`, this.exited);
+    return within(ms, () => `the end; ${this.#state()}`, this.exited);
+  }
+
+  #state() {
+    return `${this.bytes} bytes; it said ${JSON.stringify(this.events.slice(-3))}`;
   }
 
   #look() {
