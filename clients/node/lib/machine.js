@@ -635,7 +635,7 @@ export class Machine {
       if (this.#start !== null && this.#reads.count === 0 && this.#reads.mayAsk(now)) this.#read(this.#start, this.#readMax(), now);
       return;
     }
-    if (this.#reads.count === 0) this.#asked = reader.position;
+    if (this.#reads.count === 0 || this.#asked < reader.position) this.#asked = reader.position;
     const target = this.#stash.length > 0 ? this.#stash[0].position : reader.head;
     while (this.#asked < target && this.#reads.mayAsk(now)) {
       const missing = target - this.#asked;

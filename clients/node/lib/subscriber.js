@@ -63,7 +63,7 @@ export class Subscriber extends EventEmitter {
   }
 
   /** Name of the stream, once it is known. */
-  get stream() {
+  get streamName() {
     return this.#machine.stream;
   }
 
