@@ -10,6 +10,7 @@ import { MAX_BLOCK_BYTES, VERSION } from './header.js';
 
 // For the last `bye`. A publisher that has gone before it cannot take it any more.
 const LINGER_MS = 200;
+const MAX_UNSENT = 8;
 
 /**
  * @typedef {object} Handlers
@@ -24,15 +25,19 @@ export class Connection {
   #endpoints;
   #options;
   #handlers;
+  #turns;
   #control = null;
   #data = null;
+  #unsent = []; // requests; the first is being sent
 
   /**
    * @param {{ data: string, control: string }} endpoints
    * @param {{ serverKey: string, publicKey: string, secretKey: string } | null} curve
+   * @param {import('./turns.js').Turns} turns
    * @param {Handlers} handlers
    */
-  constructor(endpoints, curve, handlers) {
+  constructor(endpoints, curve, turns, handlers) {
+    this.#turns = turns;
     this.#endpoints = endpoints;
     this.#handlers = handlers;
     this.#options = {
@@ -44,7 +49,7 @@ export class Connection {
       handshakeInterval: 5000,
       connectTimeout: 5000,
       reconnectInterval: 100,
-      reconnectMaxInterval: 1000,
+      reconnectMaxInterval: 400,
       tcpKeepalive: 1,
       ipv6: true,
     };
@@ -58,7 +63,9 @@ export class Connection {
   /** Closes both sockets and makes a new control socket. */
   openControl() {
     this.close();
-    this.#control = new Dealer({ ...this.#options, sendTimeout: 0 });
+    // Immediate: what cannot be sent waits here, where it is seen, and is not kept for a publisher that comes later.
+    this.#control = new Dealer({ ...this.#options, immediate: true });
+    this.#unsent = [];
     this.#control.connect(this.#endpoints.control);
     this.#receive(this.#control, (frames) => {
       if (frames.length === 1) this.#onMessage(frames[0]);
@@ -86,9 +93,30 @@ export class Connection {
     this.#data?.unsubscribe(prefix);
   }
 
-  /** Sends a request. What does not fit is dropped: every request is repeated while it is not answered. */
+  /**
+   * Sends a request, as soon as there is a connection. Of many that wait for one the last are dropped: every request
+   * is repeated while it is not answered.
+   */
   send(message) {
-    this.#control?.send(encodeRequest(message)).catch(() => {});
+    if (this.#control === null || this.#unsent.length >= MAX_UNSENT) return;
+    this.#unsent.push(encodeRequest(message));
+    if (this.#unsent.length === 1) this.#sendAll(this.#control, this.#unsent);
+  }
+
+  /** Whether there is no connection to send by. */
+  get unreachable() {
+    return this.#unsent.length > 0;
+  }
+
+  async #sendAll(socket, unsent) {
+    try {
+      while (unsent.length > 0) {
+        await socket.send(unsent[0]);
+        unsent.shift();
+      }
+    } catch (error) {
+      if (!socket.closed) this.#handlers.failed(error);
+    }
   }
 
   /**
@@ -115,6 +143,7 @@ export class Connection {
       }
       // One that was closed meanwhile is no longer listened to.
       if (socket === this.#control || socket === this.#data) handle(frames);
+      if (this.#turns.due) await this.#turns.give();
     }
   }
 

@@ -31,7 +31,7 @@ const MAX_HELLO_MS = 2000;
 const STATUS_MOVING_MS = 250;
 const STATUS_IDLE_MS = 2000;
 const LIVE_AGAIN_MS = 250; // the publisher allows 4 KiB/s of subscriptions
-const PING_MS = 500;
+const PING_MS = 100;
 const CONFIRM_MS = 5000;
 const HELLO_AGAIN_MS = 200;
 const PING = 2n ** 64n - 1n;
@@ -81,7 +81,7 @@ export class Machine {
   #statusAt = -Infinity;
   #statusTaken = null;
   #statusMode = null;
-  #leave = null; // { error, until, pingAt }
+  #leave = null; // { error, from, until, pingAt }
   #orphan = false; // the publisher of what was read to its end is gone
 
   /**
@@ -213,6 +213,11 @@ export class Machine {
     this.#reads.damaged();
     if (this.counters.bad === 1) this.#warn('bad-message', `a bad message was dropped: ${error}`);
     this.#pump(now);
+  }
+
+  /** The control socket has no connection. */
+  unreachable() {
+    if (this.#phase === 'leaving') this.#finish(this.#leave.error); // as when the publisher closed with the last one's end
   }
 
   /** Time passed. To be called every 50 ms or so. */
@@ -735,7 +740,7 @@ export class Machine {
 
   #beginLeaving(error, now, patience) {
     this.#phase = 'leaving';
-    this.#leave = { error, until: now + patience, pingAt: -Infinity };
+    this.#leave = { error, from: now, until: now + patience, pingAt: -Infinity };
     this.#rewind();
     if (this.#member === 'yes') {
       this.#sendStatus(now);
@@ -751,7 +756,8 @@ export class Machine {
   }
 
   #tickLeaving(now) {
-    if (now >= this.#leave.until) {
+    const silence = now - Math.max(this.#heardAt, this.#leave.from); // it sends heads, or the end, until it closes
+    if (now >= this.#leave.until || silence >= 1.5 * this.#welcome.heartbeat_ms) {
       this.#finish(this.#leave.error);
     } else if (this.#member === 'yes' && now - this.#leave.pingAt >= PING_MS) {
       this.#sendStatus(now);

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import { Connection } from './connection.js';
 import { DEFAULT_ENDPOINT, parseEndpoint } from './endpoint.js';
 import { publicKeyOf } from './keys.js';
@@ -15,9 +14,9 @@ import { ITEM_BYTES, Machine } from './machine.js';
 import { checkOptions } from './options.js';
 import { Queue } from './queue.js';
 import { splitRecords } from './records.js';
+import { Turns } from './turns.js';
 
 const TICK_MS = 50;
-const TURN_MS = 10;
 
 const now = () => performance.now();
 const clock = () => BigInt(Date.now()) * 1000000n;
@@ -34,7 +33,7 @@ export class Subscriber extends EventEmitter {
   #queue = new Queue();
   #timer = null;
   #given = []; // to the consumer, and not taken yet
-  #turnAt = 0;
+  #turns = new Turns();
   #started = false;
   #performing = false;
   #over = false;
@@ -50,7 +49,7 @@ export class Subscriber extends EventEmitter {
       ...checked, id: checked.id ?? randomBytes(8).toString('hex'), host: checked.host ?? hostname().slice(0, 64), pid: BigInt(process.pid), clock,
     });
     const keys = curve === undefined ? null : { ...curve, publicKey: curve.publicKey ?? publicKeyOf(curve.secretKey) };
-    this.#connection = new Connection(parseEndpoint(checked.endpoint ?? DEFAULT_ENDPOINT), keys, {
+    this.#connection = new Connection(parseEndpoint(checked.endpoint ?? DEFAULT_ENDPOINT), keys, this.#turns, {
       data: (block) => this.#run((at) => this.#machine.data(block, at)),
       answer: (block) => this.#run((at) => this.#machine.answer(block, at)),
       control: (message) => this.#run((at) => this.#machine.control(message, at)),
@@ -106,10 +105,12 @@ export class Subscriber extends EventEmitter {
   start() {
     if (this.#started || this.#over) return;
     this.#started = true;
-    this.#turnAt = now();
     this.#timer = setInterval(() => {
-      this.#turnAt = now();
-      this.#run((at) => this.#machine.tick(at));
+      this.#turns.had();
+      this.#run((at) => {
+        if (this.#connection.unreachable) this.#machine.unreachable();
+        this.#machine.tick(at);
+      });
     }, TICK_MS);
     this.#run((at) => this.#machine.start(at));
   }
@@ -136,11 +137,7 @@ export class Subscriber extends EventEmitter {
   async nextBatch(maxBytes = 1 << 18) {
     this.start();
     this.take();
-    // A consumer that never waits would keep timers and sockets from their turn.
-    if (now() - this.#turnAt > TURN_MS) {
-      await turn();
-      this.#turnAt = now();
-    }
+    if (this.#turns.due) await this.#turns.give();
     const items = [];
     if (!(await this.#queue.ready())) return items;
     for (let bytes = 0; bytes < maxBytes; ) {
