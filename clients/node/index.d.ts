@@ -197,7 +197,7 @@ export declare class Subscriber extends EventEmitter implements AsyncIterableIte
    *
    * @throws TypeError, if the stream is raw; otherwise as `next`
    */
-  records(options?: { maxBytes?: number }): AsyncGenerator<RecordItem | NewSessionItem | GapItem | EndItem, void, undefined>;
+  records(options?: { maxBytes?: number }): AsyncIterableIterator<RecordItem | NewSessionItem | GapItem | EndItem>;
 
   /**
    * The bytes alone, with back pressure. Emits `newSession`, `gap` and `endOfStream` with the item, each where it

@@ -13,7 +13,7 @@ import { publicKeyOf } from './keys.js';
 import { ITEM_BYTES, Machine } from './machine.js';
 import { checkOptions } from './options.js';
 import { Queue } from './queue.js';
-import { splitRecords } from './records.js';
+import { Records } from './records.js';
 import { Turns } from './turns.js';
 
 const TICK_MS = 50;
@@ -190,7 +190,7 @@ export class Subscriber extends EventEmitter {
    * @param {{ maxBytes?: number }} [options]
    */
   records(options) {
-    return splitRecords(this, options);
+    return new Records(this, this.#turns, options);
   }
 
   /**
