@@ -10,6 +10,7 @@ import { MAX_BLOCK_BYTES, VERSION } from './header.js';
 
 // For the last `bye`. A publisher that has gone before it cannot take it any more.
 const LINGER_MS = 200;
+const UNREACHABLE_MS = 150;
 const MAX_UNSENT = 8;
 
 /**
@@ -29,6 +30,8 @@ export class Connection {
   #control = null;
   #data = null;
   #unsent = []; // requests; the first is being sent
+  #unsentSince = 0;
+  #sending = null; // until all of them are
 
   /**
    * @param {{ data: string, control: string }} endpoints
@@ -100,17 +103,18 @@ export class Connection {
   send(message) {
     if (this.#control === null || this.#unsent.length >= MAX_UNSENT) return;
     this.#unsent.push(encodeRequest(message));
-    if (this.#unsent.length === 1) this.#sendAll(this.#control, this.#unsent);
+    if (this.#unsent.length === 1) this.#sending = this.#sendAll(this.#control, this.#unsent);
   }
 
   /** Whether there is no connection to send by. */
   get unreachable() {
-    return this.#unsent.length > 0;
+    return this.#unsent.length > 0 && performance.now() - this.#unsentSince > UNREACHABLE_MS;
   }
 
   async #sendAll(socket, unsent) {
     try {
       while (unsent.length > 0) {
+        this.#unsentSince = performance.now();
         await socket.send(unsent[0]);
         unsent.shift();
       }
@@ -119,17 +123,33 @@ export class Connection {
     }
   }
 
-  /**
-   * Closes both sockets.
-   *
-   * @param {boolean} [flush] whether what was sent is still to go out, for at most 200 ms
-   */
-  close(flush = false) {
+  /** Closes both sockets. What was not sent is dropped. */
+  close() {
     this.#data?.close();
     this.#data = null;
-    if (this.#control !== null && flush) this.#control.linger = LINGER_MS;
     this.#control?.close();
     this.#control = null;
+  }
+
+  /**
+   * Closes both sockets once what was sent has gone out, for which 200 ms are given.
+   *
+   * @returns {Promise<void>} when they are closed
+   */
+  async flush() {
+    const control = this.#control;
+    this.#data?.close();
+    this.#data = null;
+    this.#control = null;
+    if (control === null) return;
+    let timer;
+    const patience = new Promise((resolve) => {
+      timer = setTimeout(resolve, LINGER_MS);
+    });
+    await Promise.race([this.#sending, patience]);
+    clearTimeout(timer);
+    control.linger = LINGER_MS;
+    control.close();
   }
 
   async #receive(socket, handle) {

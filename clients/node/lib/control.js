@@ -173,8 +173,8 @@ function decode(frame, most, tables, tableOf) {
  */
 export function decodeAnswer(frame) {
   const message = decode(frame, MAX_ANSWER_BYTES, ANSWERS, (op) => ANSWERS[op]);
-  if (message.op === 'welcome') message.reached ??= message.head;
-  if (message.op === 'stats') message.subscribers_total ??= BigInt(message.subscribers.length);
+  if (message.op === 'welcome' && message.head !== undefined) message.reached ??= message.head;
+  if (message.op === 'stats' && message.subscribers !== undefined) message.subscribers_total ??= BigInt(message.subscribers.length);
   return message;
 }
 

@@ -10,7 +10,8 @@
  *     { do: 'send', message }              on the control socket
  *     { do: 'deliver', item }              to the consumer, in order
  *     { do: 'warn', event, message }       to whoever runs it
- *     { do: 'finish', error }              nothing follows; error is a SubscribeError or null
+ *     { do: 'finish', error, reachable }   nothing follows; error is a SubscribeError or null; reachable: what was
+ *                                          sent is to go out before the sockets are closed
  *
  * Modes: in LIVE it is subscribed to all of the stream. In CATCH-UP it hears heads and the end only, and reads
  * ranges, of which it asks for no more than it has room for: so the consumer's pace is felt by nobody else. Blocks
@@ -217,7 +218,7 @@ export class Machine {
 
   /** The control socket has no connection. */
   unreachable() {
-    if (this.#phase === 'leaving') this.#finish(this.#leave.error); // as when the publisher closed with the last one's end
+    if (this.#phase === 'leaving') this.#finish(this.#leave.error, false); // the publisher closed with its last reader's end
   }
 
   /** Time passed. To be called every 50 ms or so. */
@@ -765,11 +766,11 @@ export class Machine {
     }
   }
 
-  #finish(error) {
+  #finish(error, reachable = this.#member !== 'no') {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
-    if (this.#member !== 'no') this.#send({ op: 'bye' });
-    this.actions.push({ do: 'finish', error });
+    if (reachable) this.#send({ op: 'bye' });
+    this.actions.push({ do: 'finish', error, reachable });
   }
 
   #send(message) {

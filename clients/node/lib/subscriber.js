@@ -267,18 +267,19 @@ export class Subscriber extends EventEmitter {
         this.emit('warning', { event: action.event, message: action.message });
         break;
       case 'finish':
-        this.#finish(action.error);
+        this.#finish(action.error, action.reachable);
         break;
       default:
         throw new Error(`no action '${action.do}'`);
     }
   }
 
-  #finish(error) {
+  async #finish(error, reachable = false) {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#timer);
-    this.#connection.close(true);
+    if (reachable) await this.#connection.flush();
+    else this.#connection.close();
     this.#queue.close(error);
     this.#onClosed();
   }
