@@ -80,8 +80,10 @@ export class Connection {
    * Makes a new data socket in place of the one there was.
    *
    * @param {string} endpoint that the publisher named; '' is that of the user
+   * @throws {RangeError} if it is no endpoint of tcp or ipc
    */
   openData(endpoint) {
+    if (endpoint !== '' && !/^(tcp|ipc):\/\/[^;]+$/.test(endpoint)) throw new RangeError(`the publisher named '${endpoint}' as data endpoint`);
     this.#data?.close();
     this.#data = new Subscriber({ ...this.#options });
     this.#data.connect(endpoint || this.#endpoints.data);

@@ -238,7 +238,11 @@ export class Subscriber extends EventEmitter {
     if (this.#performing) return;
     this.#performing = true;
     const { actions } = this.#machine;
-    for (let at = 0; at < actions.length; at += 1) this.#perform(actions[at]);
+    try {
+      for (let at = 0; at < actions.length; at += 1) this.#perform(actions[at]);
+    } catch (error) {
+      this.#finish(error); // an endpoint that cannot be used, for one
+    }
     actions.length = 0;
     this.#performing = false;
   }
