@@ -26,6 +26,8 @@ import { Kind, VERSION } from './header.js';
 import { MAX_READ_BYTES } from './control.js';
 import { Reader } from './reader.js';
 import { Reads } from './reads.js';
+import { placeIn, startOf } from './start.js';
+import { ITEM_BYTES, Stash } from './stash.js';
 
 const HELLO_MS = 500;
 const MAX_HELLO_MS = 2000;
@@ -36,10 +38,9 @@ const PING_MS = 100;
 const CONFIRM_MS = 5000;
 const HELLO_AGAIN_MS = 200;
 const PING = 2n ** 64n - 1n;
-/** What an item costs beside its data, so that many small ones are bounded too. */
-export const ITEM_BYTES = 256;
 const MAX_BAD_TRIES = 5;
 const RETENTION_PASSED = 'retention passed';
+const GONE = 'the session is gone';
 
 /** Bytes of an item in the queue. */
 export function costOf(item) {
@@ -69,8 +70,7 @@ export class Machine {
   #before = null; // position when the reads that are under way began
   #badAt = null;
   #badTries = 0;
-  #stash = []; // live blocks beyond the position, without a hole
-  #stashBytes = 0;
+  #stash = new Stash();
   #live = false;
   #liveAt = 0;
   #ended = false; // the publisher said that nothing follows its head
@@ -110,7 +110,7 @@ export class Machine {
   get mode() {
     if (this.#endDelivered) return 'ended';
     if (this.#reader === null || this.#reader.position === null) return 'joining';
-    const behind = this.#reader.position < this.#reader.head || this.#stash.length > 0;
+    const behind = this.#reader.position < this.#reader.head || this.#stash.bytes > 0;
     return this.#live && !behind ? 'live' : 'catch-up';
   }
 
@@ -281,7 +281,7 @@ export class Machine {
     this.#data = null;
     this.#live = false;
     this.#liveAt = now;
-    this.#dropStash();
+    this.#stash.clear();
     this.#member = 'no';
     this.actions.push({ do: 'control' });
     this.#helloPatience = HELLO_MS;
@@ -368,7 +368,7 @@ export class Machine {
         this.#reads.backOff(now);
         break;
       case 'no-records':
-        this.#finish(new SubscribeError('no-records', 'the stream is raw: it has no records to begin at'));
+        this.#noRecords();
         break;
       case 'unknown-op':
       case 'unknown-stream':
@@ -389,13 +389,12 @@ export class Machine {
       previous,
       emit: (item) => {
         if (item.type === 'newSession') this.#taken = item.position;
-        this.#queued += costOf(item);
-        this.actions.push({ do: 'deliver', item });
+        this.#deliver(item);
       },
     });
     this.#end = null;
     this.#endDelivered = false;
-    this.#dropStash();
+    this.#stash.clear();
     this.#rewind();
     return this.#reader;
   }
@@ -405,38 +404,19 @@ export class Machine {
     const reader = this.#makeReader(welcome, null);
     reader.raise(welcome.head);
     if (resume !== undefined) {
-      if (resume.session === welcome.session) {
-        reader.beginAt(resume.position);
+      const position = placeIn(resume, welcome);
+      if (position !== undefined) {
+        reader.beginAt(position);
         return;
       }
-      const past = welcome.past.find(({ session }) => session === resume.session);
-      if (past !== undefined) {
-        reader.beginAt(resume.position <= past.end ? resume.position : past.end);
-        return;
-      }
-      if (!resume.ended) {
-        // How much there was of it nobody can say any more.
-        const lost = { type: 'gap', stream: welcome.stream, session: resume.session, from: resume.position, to: resume.position, bytes: 0n, reason: 'the session is gone' };
-        this.#queued += costOf(lost);
-        this.actions.push({ do: 'deliver', item: lost });
-      }
+      // How much there was of it nobody can say any more.
+      if (!resume.ended) this.#deliver({ type: 'gap', stream: welcome.stream, session: resume.session, from: resume.position, to: resume.position, bytes: 0n, reason: GONE });
     }
-    if (typeof from === 'bigint') {
-      reader.seek(from, true);
-    } else if (from === 'start') {
-      reader.seek(welcome.tail);
-    } else if (from === 'now') {
-      if (welcome.records === 'raw') reader.beginAt(welcome.head);
-      else this.#start = { last: 0n };
-    } else if (from.last !== undefined) {
-      if (welcome.records === 'raw') this.#finish(new SubscribeError('no-records', 'the stream is raw: it has no records to begin at'));
-      else this.#start = { last: from.last };
-    } else if (from.since !== undefined) {
-      this.#start = { since: from.since };
-    } else {
-      const since = (welcome.now > 0n ? welcome.now : this.#options.clock()) - BigInt(Math.round(from.ago * 1e6));
-      this.#start = { since: since > 0n ? since : 0n };
-    }
+    const start = startOf(from, welcome, this.#options.clock);
+    if (start === null) this.#noRecords();
+    else if (start.at !== undefined) reader.beginAt(start.at);
+    else if (start.seek !== undefined) reader.seek(start.seek, start.exact);
+    else this.#start = start.read;
   }
 
   /** The answer to the first read begins here. */
@@ -448,23 +428,21 @@ export class Machine {
 
   #changeSession(welcome) {
     const old = this.#reader;
-    const past = welcome.past.find(({ session }) => session === old.session);
     const position = old.position ?? old.head;
     const known = this.#endDelivered ? position : old.head;
+    const owes = old.position !== null && !old.seeking;
+    const past = welcome.past.find(({ session }) => session === old.session);
     if (past !== undefined) {
       const beyond = position > past.end ? position : past.end;
-      if (known > beyond && !old.seeking) old.gap(beyond, known, 'the publisher lost it in a crash');
-      const begun = old.position !== null && !old.seeking;
+      if (known > beyond && owes) old.gap(beyond, known, 'the publisher lost it in a crash');
       const reader = this.#makeReader(welcome, old.session);
-      if (begun) {
-        this.#start = null;
-        reader.beginAt(position <= past.end ? position : past.end);
-      } else if (old.seeking) {
-        reader.seek(position <= past.end ? position : past.end);
-      }
+      if (old.position === null) return; // it still has to begin
+      const there = placeIn({ session: old.session, position }, welcome);
+      if (owes) reader.beginAt(there);
+      else reader.seek(there);
       return;
     }
-    if (old.position !== null && !old.seeking && known > position) old.gap(position, known, 'the session is gone');
+    if (owes && known > position) old.gap(position, known, GONE);
     if (!this.#options.follow) {
       this.#finish(new SubscribeError('vanished', `the publisher was restarted with another session before the end of ${old.session}`));
       return;
@@ -520,7 +498,7 @@ export class Machine {
     }
     const isNext = block.position <= reader.position;
     const room = isNext ? this.#room() : Math.min(this.#room(), this.#options.maxQueued / 4);
-    if ((isNext ? this.#queued : this.#stashBytes) + ITEM_BYTES + block.length > room) {
+    if ((isNext ? this.#queued : this.#stash.bytes) + ITEM_BYTES + block.length > room) {
       this.#goCatchUp(now);
       reader.raise(end);
       return;
@@ -529,12 +507,8 @@ export class Machine {
       this.#take(block);
       return;
     }
-    const stashed = this.#stash.at(-1);
-    const next = stashed === undefined ? block.position : stashed.position + BigInt(stashed.length);
     reader.raise(end);
-    if (block.position !== next) return; // a hole behind what is kept: this is read later
-    this.#stash.push(block);
-    this.#stashBytes += ITEM_BYTES + block.length;
+    this.#stash.add(block);
   }
 
   #take(block) {
@@ -546,16 +520,7 @@ export class Machine {
     this.#reads.progress();
     this.#badTries = 0;
     this.#goOnBehindEnd(reader.position);
-    this.#drainStash();
-  }
-
-  #drainStash() {
-    const reader = this.#reader;
-    while (this.#stash.length > 0 && this.#stash[0].position <= reader.position) {
-      const block = this.#stash.shift();
-      this.#stashBytes -= ITEM_BYTES + block.length;
-      reader.take(block);
-    }
+    this.#stash.drain(reader);
   }
 
   #onDone(done, now) {
@@ -575,7 +540,7 @@ export class Machine {
     this.#ended = done.ended;
     if (done.outcome === 'gone') this.#onGone(read, done);
     else if (reader.position === null && !read.damaged) this.#onNothingYet(read, done);
-    if (reader.position !== null) this.#drainStash();
+    if (reader.position !== null) this.#stash.drain(reader);
     if (this.#reads.count === 0) {
       this.#asked = reader.position ?? 0n;
       if (reader.position === this.#before) {
@@ -642,7 +607,7 @@ export class Machine {
       return;
     }
     if (this.#reads.count === 0 || this.#asked < reader.position) this.#asked = reader.position;
-    const target = this.#stash.length > 0 ? this.#stash[0].position : reader.head;
+    const target = this.#stash.position ?? reader.head;
     while (this.#asked < target && this.#reads.mayAsk(now)) {
       const missing = target - this.#asked;
       const max = missing < BigInt(this.#readMax()) ? Number(missing) : this.#readMax();
@@ -693,17 +658,12 @@ export class Machine {
   #goCatchUp(now) {
     this.#live = false;
     this.#liveAt = Math.max(this.#liveAt, now + LIVE_AGAIN_MS);
-    this.#dropStash();
+    this.#stash.clear();
     this.actions.push({ do: 'unsubscribe', prefix: this.#topic() });
   }
 
   #topic() {
     return Buffer.from(`${this.#reader.stream}\0`, 'latin1');
-  }
-
-  #dropStash() {
-    this.#stash = [];
-    this.#stashBytes = 0;
   }
 
   // ---- status
@@ -771,6 +731,15 @@ export class Machine {
     this.#phase = 'over';
     if (reachable) this.#send({ op: 'bye' });
     this.actions.push({ do: 'finish', error, reachable });
+  }
+
+  #noRecords() {
+    this.#finish(new SubscribeError('no-records', 'the stream is raw: it has no records to begin at'));
+  }
+
+  #deliver(item) {
+    this.#queued += costOf(item);
+    this.actions.push({ do: 'deliver', item });
   }
 
   #send(message) {

@@ -10,10 +10,11 @@ import { Readable } from 'node:stream';
 import { Connection } from './connection.js';
 import { DEFAULT_ENDPOINT, parseEndpoint } from './endpoint.js';
 import { publicKeyOf } from './keys.js';
-import { ITEM_BYTES, Machine } from './machine.js';
+import { Machine } from './machine.js';
 import { checkOptions } from './options.js';
 import { Queue } from './queue.js';
 import { Records } from './records.js';
+import { ITEM_BYTES } from './stash.js';
 import { Turns } from './turns.js';
 
 const TICK_MS = 50;
