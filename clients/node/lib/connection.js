@@ -11,7 +11,7 @@ import { MAX_BLOCK_BYTES, VERSION } from './header.js';
 // For the last `bye`. A publisher that has gone before it cannot take it any more.
 const LINGER_MS = 200;
 const UNREACHABLE_MS = 150;
-const MAX_UNSENT = 8;
+const MAX_UNSENT = 256;
 
 /**
  * @typedef {object} Handlers
