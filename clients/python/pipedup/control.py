@@ -18,6 +18,7 @@ MAX_ANSWER_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_READ_BYTES = 4 << 20
 U64_MAX = (1 << 64) - 1
+REQUIRED: Any = object()
 
 _STREAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SESSION = re.compile(r"[0-9a-f]{16}")
@@ -100,7 +101,7 @@ def session(value: Any) -> int:
 
 
 def members(checks: Dict[str, Tuple[Check, Any]]) -> Check:
-    """An object; each name with its check and its default, MISSING if it has to be there."""
+    """An object; each name with its check and its default, REQUIRED if it has to be there."""
 
     def check(value: Any) -> Dict[str, Any]:
         if not isinstance(value, dict):
@@ -109,7 +110,7 @@ def members(checks: Dict[str, Tuple[Check, Any]]) -> Check:
         for name, (each, default) in checks.items():
             given = value.get(name)
             if given is None:
-                if default is MISSING:
+                if default is REQUIRED:
                     raise Malformed(f"no {name}")
                 found[name] = default
             else:
@@ -150,8 +151,7 @@ def where(value: Any) -> From:
         if len([name for name in ("last", "since") if value.get(name) is not None]) != 1:
             raise Malformed("neither last nor since")
         return Last(u64(value["last"])) if value.get("last") is not None else Since(u64(value["since"]))
-    position: int = u64(value)
-    return position
+    return integer(0, U64_MAX)(value)  # type: ignore[no-any-return]
 
 
 def counters(value: Any) -> Dict[str, int]:
@@ -161,15 +161,20 @@ def counters(value: Any) -> Dict[str, int]:
 
 
 def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not value >= 0:
+    if type(value) not in (int, float) or not 0 <= value < float("inf"):
         raise Malformed("not a number, or negative")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise Malformed("not a number that a float holds") from None
 
 
-def _m(check: Check, default: Any = MISSING) -> Any:
+def _m(check: Check, default: Any = REQUIRED) -> Any:
     """A member of a message. One without a default has to be there."""
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata={"check": check})
+    if default is REQUIRED:
+        return field(metadata={"check": check})
     return field(default=default, metadata={"check": check})
 
 
@@ -242,7 +247,7 @@ class Welcome(Message):
     now: int = _m(i64, 0)
     ended: bool = _m(boolean, False)
     past: List[Dict[str, int]] = _m(
-        list_of(members({"session": (session, MISSING), "end": (u64, MISSING)}), 16), []
+        list_of(members({"session": (session, REQUIRED), "end": (u64, REQUIRED)}), 16), []
     )
     path: List[str] = _m(list_of(matching(_ID), 256), [])
     reached: Optional[int] = _m(u64, None)
@@ -285,10 +290,10 @@ class Error(Message):
 
 _ROW = members(
     {
-        "id": (matching(_ID), MISSING), "name": (text(256), ""), "host": (text(256), ""),
+        "id": (matching(_ID), REQUIRED), "name": (text(256), ""), "host": (text(256), ""),
         "address": (text(1024), ""), "key": (text(256), ""), "pid": (not_negative, 0),
-        "role": (role, "sub"), "mode": (mode, MISSING), "position": (u64, MISSING),
-        "lag_bytes": (u64, MISSING), "lag_seconds": (_number, MISSING), "lost": (u64, MISSING),
+        "role": (role, "sub"), "mode": (mode, REQUIRED), "position": (u64, REQUIRED),
+        "lag_bytes": (u64, REQUIRED), "lag_seconds": (_number, REQUIRED), "lost": (u64, REQUIRED),
         "holds": (boolean, False),
     }
 )  # fmt: skip
@@ -307,7 +312,7 @@ class Stats(Message):
 
 
 _STREAM = members(
-    {"stream": (stream_name, MISSING), "session": (session, MISSING), "ended": (boolean, False)}
+    {"stream": (stream_name, REQUIRED), "session": (session, REQUIRED), "ended": (boolean, False)}
 )
 
 
@@ -318,12 +323,12 @@ class Streams(Message):
     more: bool = _m(boolean, False)
 
 
-_REQUESTS: Dict[str, Type[Message]] = {
-    each.OP: each for each in (Hello, Bye, Status, Read, StatsRequest, ListRequest)
-}
-_ANSWERS: Dict[str, Type[Message]] = {
-    each.OP: each for each in (Welcome, Refused, LetGo, Done, Error, Stats, Streams)
-}
+def _by_op(*kinds: Type[Message]) -> Dict[str, Type[Message]]:
+    return {kind.OP: kind for kind in kinds}
+
+
+_REQUESTS = _by_op(Hello, Bye, Status, Read, StatsRequest, ListRequest)
+_ANSWERS = _by_op(Welcome, Refused, LetGo, Done, Error, Stats, Streams)
 
 
 def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
