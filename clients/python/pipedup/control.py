@@ -95,7 +95,7 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def session(value: Any) -> int:
+def session_number(value: Any) -> int:
     """16 hex digits, as the number that they are."""
     return int(matching(_SESSION)(value), 16)
 
@@ -171,8 +171,8 @@ def _number(value: Any) -> float:
 
 def _m(check: Check, default: Any = REQUIRED) -> Any:
     """A member of a message. One without a default has to be there."""
-    if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: type(default)(default), metadata={"check": check})
+    if isinstance(default, list):
+        return field(default_factory=list, metadata={"check": check})
     if default is REQUIRED:
         return field(metadata={"check": check})
     return field(default=default, metadata={"check": check})
@@ -204,7 +204,7 @@ class Bye(Message):
 @dataclass(frozen=True)
 class Status(Message):
     OP = "status"
-    session: int = _m(session)
+    session: int = _m(session_number)
     position: int = _m(u64)
     mode: str = _m(mode)
     lost: int = _m(u64, 0)
@@ -214,7 +214,7 @@ class Status(Message):
 class Read(Message):
     OP = "read"
     request: int = _m(u64)
-    session: int = _m(session)
+    session: int = _m(session_number)
     from_: From = _m(where)
     max: int = _m(integer(0, MAX_READ_BYTES))
 
@@ -236,7 +236,7 @@ class Welcome(Message):
     OP = "welcome"
     v: int = _m(integer(1, (1 << 31) - 1))
     stream: str = _m(stream_name)
-    session: int = _m(session)
+    session: int = _m(session_number)
     tail: int = _m(u64)
     head: int = _m(u64)
     records: str = _m(one_of("lines", "nul", "raw"))
@@ -247,7 +247,7 @@ class Welcome(Message):
     now: int = _m(i64, 0)
     ended: bool = _m(boolean, False)
     past: List[Dict[str, int]] = _m(
-        list_of(members({"session": (session, REQUIRED), "end": (u64, REQUIRED)}), 16), []
+        list_of(members({"session": (session_number, REQUIRED), "end": (u64, REQUIRED)}), 16), []
     )
     path: List[str] = _m(list_of(matching(_ID), 256), [])
     reached: Optional[int] = _m(u64, None)
@@ -273,7 +273,7 @@ class Done(Message):
     OP = "done"
     request: int = _m(u64)
     outcome: str = _m(one_of("ok", "gone", "wrong-session"))
-    session: int = _m(session)
+    session: int = _m(session_number)
     next: int = _m(u64)
     tail: int = _m(u64)
     head: int = _m(u64)
@@ -303,7 +303,7 @@ _ROW = members(
 class Stats(Message):
     OP = "stats"
     stream: str = _m(stream_name)
-    session: int = _m(session)
+    session: int = _m(session_number)
     tail: int = _m(u64)
     head: int = _m(u64)
     counters: Dict[str, int] = _m(counters)
@@ -312,7 +312,7 @@ class Stats(Message):
 
 
 _STREAM = members(
-    {"stream": (stream_name, REQUIRED), "session": (session, REQUIRED), "ended": (boolean, False)}
+    {"stream": (stream_name, REQUIRED), "session": (session_number, REQUIRED), "ended": (boolean, False)}
 )
 
 

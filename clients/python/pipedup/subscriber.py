@@ -244,7 +244,7 @@ class Subscriber:
         size. Of a raw stream: blocks. A record counts as taken like an item; when the iterator is
         closed in the middle of a block, `position` and the cursor say where.
         """
-        splitter = Splitter("raw", most_bytes)
+        splitter = Splitter(self._session.records if self._session else "raw", most_bytes)
         while True:
             item = self.get()
             if type(item) is Block:
