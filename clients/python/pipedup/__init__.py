@@ -12,10 +12,11 @@ Subscriber reads a stream, Publisher publishes one, pipedup.aio has the variant 
 from .control import Last, Since
 from .items import Block, End, Gap, Item, NewSession, PipedupError, Refused, Unreachable
 from .net import Keys
+from .publisher import Publisher
 from .subscriber import Subscriber
 
 __all__ = [
     "Block", "End", "Gap", "Item", "Keys", "Last", "NewSession", "PipedupError",
-    "Refused", "Since", "Subscriber", "Unreachable",
+    "Publisher", "Refused", "Since", "Subscriber", "Unreachable",
 ]  # fmt: skip
 __version__ = "1.0.0"

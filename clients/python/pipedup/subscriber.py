@@ -147,7 +147,7 @@ class Subscriber:
 
     @property
     def position(self) -> Optional[int]:
-        """Position behind the item that was given last; what a new Subscriber would begin at."""
+        """Position behind what was given last; what a new Subscriber would have to begin at."""
         if self._partial is not None:
             return self._partial
         return self._given.end if self._given else None
@@ -178,6 +178,7 @@ class Subscriber:
         if item is None:
             return None
         self._given = item
+        self._partial = None
         if type(item) is not Block:
             self._note(item)
         return item
@@ -269,17 +270,20 @@ class Subscriber:
 
     # Cursor
 
-    def save_cursor(self, safe: bool = False, position: Optional[int] = None) -> None:
-        """Write how far we came, including the item that was given last, to the cursor's file.
+    def took_until(self, position: int) -> None:
+        """Only what stands before `position` was taken of the item that was given last. Counts for
+        `position` and the cursor until the next one is asked for."""
+        self._partial = position
 
-        `position` says that only what stands before it was taken of that item. With `safe` it also
-        survives a crash of the machine. Does nothing without a cursor. Raises OSError.
+    def save_cursor(self, safe: bool = False) -> None:
+        """Write `position`, which includes the item that was given last, to the cursor's file.
+
+        With `safe` it also survives a crash of the machine. Does nothing without a cursor. Raises
+        OSError.
         """
-        item = self._given
-        if self._cursor_path is None or item is None or self._session is None:
+        item, here = self._given, self.position
+        if self._cursor_path is None or item is None or here is None or self._session is None:
             return
-        here = position if position is not None else self.position
-        assert here is not None
         ended = isinstance(item, End)
         now = cursors.Cursor(item.session, here, self._session.stream, ended)
         self._saved_at = time.monotonic()
