@@ -650,9 +650,10 @@ class Reader:
         target = self._shown if self._caught_up else self.known
         if self._stash:
             target = min(target, self._stash[0][0].position)
+        smallest = min(SMALLEST_READ, self.options.queue_bytes // 4)
         while asked < target and len(self._reads) < READS_AT_A_TIME:
             size = min(MAX_READ_BYTES, target - asked, room)
-            if size < min(SMALLEST_READ, target - asked):
+            if size < min(smallest, target - asked):
                 return
             self._read(asked, size, now)
             asked += size
