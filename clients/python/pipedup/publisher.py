@@ -176,6 +176,11 @@ class Publisher:
         return self._head
 
     @property
+    def has_room(self) -> bool:
+        """Whether write() would return at once."""
+        return self._pending_bytes < _PENDING_BYTES
+
+    @property
     def subscribers(self) -> int:
         """Subscribers that have joined and know where they begin."""
         return self._begun

@@ -63,7 +63,7 @@ class Receiver(threading.Thread):
         self.wake_weight = float("inf")
         self.done = False
         self.failure: Optional[BaseException] = None
-        self._notify = notify
+        self.notify = notify
         self._log = log
         self._endpoint = endpoint
         self._keys = keys
@@ -105,7 +105,7 @@ class Receiver(threading.Thread):
                     socket.close()
             self._context.term()
             self.done = True
-            self._notify()
+            self.notify()
 
     def close_descriptors(self) -> None:
         """After the thread has ended."""
@@ -147,7 +147,7 @@ class Receiver(threading.Thread):
         if reader.items:
             self.items.extend(reader.items)
             reader.items.clear()
-            self._notify()
+            self.notify()
         for action in reader.actions:
             if isinstance(action, Message):
                 self._send(action)

@@ -9,7 +9,7 @@ import secrets
 import socket as _socket
 import threading
 import time
-from typing import Any, Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 from . import compression, cursor as cursors, net
 from .control import Last, Since
@@ -142,6 +142,11 @@ class Subscriber:
         return self._session.stream if self._session else None
 
     @property
+    def records_kind(self) -> str:
+        """`lines`, `nul` or `raw`; the latter before the first NewSession."""
+        return self._session.records if self._session else "raw"
+
+    @property
     def session(self) -> Optional[int]:
         return self._given.session if self._given else None
 
@@ -173,7 +178,7 @@ class Subscriber:
 
         Waits for it, with `timeout` at most so many seconds and then raises TimeoutError.
         """
-        self._take()
+        self.take()
         item = self._pop(timeout)
         if item is None:
             return None
@@ -211,8 +216,8 @@ class Subscriber:
                 raise TimeoutError("nothing came")
             self._more.wait(by - now)
 
-    def _take(self) -> None:
-        """The consumer is done with what it has."""
+    def take(self) -> None:
+        """The consumer is done with the item that was given last. get() does this by itself."""
         item = self._given
         if item is None:
             return
@@ -233,7 +238,7 @@ class Subscriber:
         elif isinstance(item, End):
             # Everything before it was taken: the end is confirmed now, not at the next item, which a
             # consumer may never ask for.
-            self._take()
+            self.take()
 
     # Records
 
@@ -245,27 +250,15 @@ class Subscriber:
         size. Of a raw stream: blocks. A record counts as taken like an item; when the iterator is
         closed in the middle of a block, `position` and the cursor say where.
         """
-        splitter = Splitter(self._session.records if self._session else "raw", most_bytes)
+        steps = RecordSteps(self, most_bytes)
         while True:
             item = self.get()
-            if type(item) is Block:
-                records = splitter.records(item)
-                if not records:
-                    continue
-                left = iter(records)
-                try:
-                    yield from left
-                finally:
-                    unread = sum(map(len, left)) if operator.length_hint(left) else 0
-                    held = splitter.held_bytes
-                    self._partial = item.end - held - unread if unread or held else None
-                continue
-            yield from splitter.rest()
-            if isinstance(item, Gap):
-                yield item
-            elif isinstance(item, NewSession):
-                splitter = Splitter(item.records, most_bytes)
-            elif item is None:
+            left = iter(steps.cut(item))
+            try:
+                yield from left
+            finally:
+                steps.leave(left)
+            if item is None:
                 return
 
     # Cursor
@@ -318,6 +311,38 @@ class Subscriber:
         receiver = getattr(self, "_receiver", None)
         if receiver is not None and not self._closed:
             receiver.stop(0)
+
+
+class RecordSteps:
+    """The records of one item after the other, and how far the consumer came in them."""
+
+    def __init__(self, sub: Subscriber, most_bytes: int) -> None:
+        self._sub, self._most_bytes = sub, most_bytes
+        self._splitter = Splitter(sub.records_kind, most_bytes)
+        self._block: Optional[Block] = None
+
+    def cut(self, item: Optional[Item]) -> List[Union[bytes, Gap]]:
+        """Records that end in `item`, None for the end; a gap stands for itself."""
+        if type(item) is Block:
+            self._block = item
+            return self._splitter.records(item)  # type: ignore[return-value]
+        self._block = None
+        found: List[Union[bytes, Gap]] = [*self._splitter.rest()]
+        if isinstance(item, Gap):
+            found.append(item)
+        elif isinstance(item, NewSession):
+            self._splitter = Splitter(item.records, self._most_bytes)
+        return found
+
+    def leave(self, left: Iterator[Union[bytes, Gap]]) -> None:
+        """Of what cut() gave, `left` was not used."""
+        if self._block is None:
+            return
+        unused = self._splitter.held_bytes
+        if operator.length_hint(left):
+            unused += sum(len(each) for each in left if isinstance(each, bytes))
+        if unused:
+            self._sub.took_until(self._block.end - unused)
 
 
 __all__ = ["Subscriber", "Last", "Since"]
