@@ -2,7 +2,8 @@
 
     pipedup cursor 1
     SESSION POSITION STREAM
-    ended                       (only after the end of that session)
+    id HEX                      the subscriber's, which is the same in later runs (section 6.2)
+    ended                       only after the end of that session
 
 It is replaced in one step, so that a reader that is killed finds the old one or the new one.
 """
@@ -13,7 +14,10 @@ import os
 import re
 from typing import NamedTuple, Optional
 
-_FORM = re.compile(r"pipedup cursor 1\n([0-9a-f]{16}) (\d{1,20}) ([A-Za-z0-9._-]{1,128})\n(ended\n)?")
+_FORM = re.compile(
+    r"pipedup cursor 1\n([0-9a-f]{16}) (\d{1,20}) ([A-Za-z0-9._-]{1,128})\n"
+    r"(?:id ([0-9a-f]{1,64})\n)?(ended\n)?"
+)
 
 
 class Cursor(NamedTuple):
@@ -21,6 +25,7 @@ class Cursor(NamedTuple):
     position: int
     stream: str
     ended: bool = False
+    id: str = ""
 
 
 def load(path: str) -> Optional[Cursor]:
@@ -33,12 +38,14 @@ def load(path: str) -> Optional[Cursor]:
     found = _FORM.fullmatch(text)
     if not found or int(found[2]) >= 1 << 64 or int(found[1], 16) == 0:
         raise ValueError(f"{path}: not a cursor")
-    return Cursor(int(found[1], 16), int(found[2]), found[3], found[4] is not None)
+    return Cursor(int(found[1], 16), int(found[2]), found[3], found[5] is not None, found[4] or "")
 
 
 def save(path: str, cursor: Cursor, safe: bool = False) -> None:
     """Replace the file. With `safe` it also survives a crash of the machine. Raises OSError."""
     text = f"pipedup cursor 1\n{cursor.session:016x} {cursor.position} {cursor.stream}\n"
+    if cursor.id:
+        text += f"id {cursor.id}\n"
     if cursor.ended:
         text += "ended\n"
     new = f"{path}.{os.getpid()}.new"

@@ -50,6 +50,7 @@ def reader_options(
         told.cursor = (found.session, found.position)
         told.cursor_ended = found.ended
         told.stream = found.stream
+        told.id = found.id or told.id
     return told, found
 
 
@@ -119,6 +120,7 @@ class Subscriber:
             log,
         )  # fmt: skip
         self._cursor_path = cursor
+        self._id = told.id
         self._saved: Optional[cursors.Cursor] = self._found
         self._saved_at = 0.0
         self._more = threading.Event()
@@ -278,7 +280,7 @@ class Subscriber:
         if self._cursor_path is None or item is None or here is None or self._session is None:
             return
         ended = isinstance(item, End)
-        now = cursors.Cursor(item.session, here, self._session.stream, ended)
+        now = cursors.Cursor(item.session, here, self._session.stream, ended, self._id)
         self._saved_at = time.monotonic()
         if now != self._saved:
             cursors.save(self._cursor_path, now, safe)

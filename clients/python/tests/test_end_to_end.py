@@ -204,12 +204,14 @@ class FromRealPublisher(Case):
         pub = self.real_pub()
         pub.write(produced)
         got: List[bytes] = []
-        while sum(map(len, got)) < len(produced):
+        size = 0
+        while size < len(produced):
             with self.subscriber(cursor=path) as sub:
                 for number, record in enumerate(sub.records()):
                     assert isinstance(record, bytes)
                     got.append(record)
-                    if number == 4999 or sum(map(len, got)) == len(produced):
+                    size += len(record)
+                    if number == 4999 or size == len(produced):
                         break
             saved = cursor.load(path)
             assert saved is not None
@@ -277,6 +279,24 @@ class FromRealPublisher(Case):
             self.assertEqual(sub.status(), 0)
             out += sub.out
         self.assertEqual(out, lines(100))
+        pub.close_stdin()
+
+    def test_the_program_is_killed_and_repeats_at_most_one_write(self) -> None:
+        produced = lines(200000)
+        path = os.path.join(self.place, "cursor")
+        pub = self.real_pub()
+        pub.write(produced)
+        got = 0
+        while got < len(produced):
+            sub = self.shim("sub", self.endpoint, "--from", "start", "--cursor", path)
+            sub.wait_for(lambda sub: len(sub.out) > 500000 or b"%d of" % 199999 in sub.out[-40:])
+            sub.signal(signal.SIGKILL)
+            sub.status()
+            begin = produced.index(sub.out[: sub.out.index(b"\n", 100)])
+            self.assertLessEqual(begin, got)
+            self.assertGreaterEqual(begin, got - (64 << 10))
+            self.assertTrue(produced.startswith(sub.out, begin))
+            got = begin + len(sub.out)
         pub.close_stdin()
 
     def test_the_program_leaves_when_its_reader_has(self) -> None:
