@@ -21,6 +21,9 @@ DEFAULT_ENDPOINT = "tcp://127.0.0.1:5590"
 DEFAULT_PORT = 5590
 ZAP_DOMAIN = b"pipedup"
 _READER_FRAME_BYTES = MAX_BLOCK_BYTES + 4096
+# Messages of at most 256 KiB that wait for one peer.
+PUB_WAITING = 64
+ROUTER_WAITING = 8
 _LEAVE_MS = 500  # how long a closed socket still tries to send
 
 
@@ -168,7 +171,7 @@ def bind_pair(
 ) -> Tuple["zmq.Socket[Any]", "zmq.Socket[Any]"]:
     """PUB and ROUTER, bound to all data endpoints and their control endpoints. The caller closes
     them. Raises zmq.ZMQError with the endpoint that cannot be bound."""
-    data = _socket(context, zmq.PUB, {**_binding(keys, 1 << 10, PUB_WAITING)})
+    data = _socket(context, zmq.PUB, _binding(keys, 1 << 10, PUB_WAITING))
     control = _socket(context, zmq.ROUTER, _binding(keys, 8 << 10, ROUTER_WAITING))
     # Full queues are told (EAGAIN), not dropped in silence.
     control.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -185,8 +188,6 @@ def bind_pair(
     return data, control
 
 
-PUB_WAITING = 64  # messages of at most 256 KiB that one peer may have waiting on the data socket
-ROUTER_WAITING = 16
 
 
 def _bind(socket: "zmq.Socket[Any]", endpoint: str) -> None:

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Iterable, List, Optional, Union
+from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 import zmq
 
@@ -25,6 +25,9 @@ _HEARTBEAT = 0.5
 _JOINING_BEAT = 0.02
 _PENDING_BYTES = 16 << 20
 _TURN_BYTES = 1 << 20  # what is published before requests are looked at again
+_TRACKED_BYTES = 8 << 10  # smaller payloads are copied, and cost a connection half a MiB at most
+_UNSENT_BLOCKS = 256
+_UNSENT_BYTES = 64 << 20  # beside what is retained
 _REQUESTS_A_TURN = 256
 _RETRY = 0.002  # a full queue of a connection is looked at again after this long
 
@@ -110,6 +113,8 @@ class Publisher:
         self._new_allowed: Optional[Dict[bytes, str]] = None
         self._failure: Optional[BaseException] = None
 
+        self._poller = zmq.Poller()
+        self._unsent: Deque[Tuple[Any, int, int]] = deque()  # tracker, bytes, end
         self._held_since = 0.0
         self._beat_at = 0.0
         self._expire_at = 0.0
@@ -259,7 +264,7 @@ class Publisher:
                 self._changed.notify_all()
 
     def _loop(self) -> None:
-        poller = zmq.Poller()
+        poller = self._poller
         for source in (self._wake_in, self._zap.socket, self._control):
             poller.register(source, zmq.POLLIN)
         busy = False
@@ -271,11 +276,10 @@ class Publisher:
                 self._drain_wake()
             self._zap.answer()
             if self._new_allowed is not None:
-                poller.unregister(self._control)
                 self._change_keys()
-                poller.register(self._control, zmq.POLLIN)
             now = time.monotonic()
             busy = self._publish_pending(now)
+            self._guard_memory()
             busy = self._serve_requests(now) or busy
             busy = self._serve_ranges() or busy
             self._beat(now)
@@ -337,12 +341,34 @@ class Publisher:
         topic, session, socket = self._topic, self.session, self._data
         for data in blocks:
             block = self._kept.append(data, time.time_ns())
+            first, payload = block.frames(session, topic, self._zstd)
             socket.getsockopt(zmq.EVENTS)  # else slots that were freed are noticed late
-            socket.send_multipart(block.frames(session, topic, self._zstd), zmq.NOBLOCK)
+            socket.send(first, zmq.NOBLOCK | zmq.SNDMORE)
+            if len(payload) < _TRACKED_BYTES:
+                socket.send(payload, zmq.NOBLOCK)
+            else:
+                sent = socket.send(payload, zmq.NOBLOCK, copy=False, track=True)
+                self._unsent.append((sent, len(payload), block.end))
             counters = self._server.counters
             counters["blocks_published"] += 1
             counters["bytes_published"] += len(data)
         self._head = self._kept.head
+
+    def _guard_memory(self) -> None:
+        """Let go of what stopped peers hold, when it is too much: each may have a queue of other old
+        blocks, which PUB cannot drop for one of them. All connect again, and go on by position."""
+        unsent, tail = self._unsent, self._kept.tail
+        while unsent and unsent[0][0].done:
+            unsent.popleft()
+        if len(unsent) < _UNSENT_BLOCKS:
+            return  # not worth counting
+        still = [each for each in unsent if not each[0].done]
+        unsent.clear()
+        unsent.extend(still)
+        if sum(size for _, size, end in still if end <= tail) > _UNSENT_BYTES:
+            self._log("memory", "stopped subscribers hold too much: all connections are made anew")
+            self._server.counters["socket_remakes"] += 1
+            self._remake()
 
     def _end(self) -> None:
         kept = self._kept
@@ -417,13 +443,19 @@ class Publisher:
         gone = set(self._zap.allowed.values()) - set(allowed.values())
         self._zap.allowed = allowed
         self._server.drop_keys(list(gone))
+        self._remake()
+
+    def _remake(self) -> None:
         # One connection cannot be closed by itself: all are. Subscribers come back by themselves.
+        self._poller.unregister(self._control)
         self._data.close(0)
         self._control.close(0)
+        self._unsent.clear()
         by = time.monotonic() + 5
         while True:
             try:
                 self._data, self._control = net.bind_pair(self._context, self.endpoints, self._keys)
+                self._poller.register(self._control, zmq.POLLIN)
                 return
             except zmq.ZMQError:
                 # The I/O thread closes what was bound a moment later.

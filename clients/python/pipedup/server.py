@@ -84,6 +84,7 @@ class Server:
         self.counters = {
             "blocks_published": 0, "bytes_published": 0, "replayed_bytes": 0, "bad_requests": 0,
             "hellos_refused": 0, "requests_ignored": 0, "reads_refused": 0, "members_lost": 0,
+            "socket_remakes": 0,
         }  # fmt: skip
         self._stream, self._session, self._records = stream, session, records
         self._kept, self._codec, self._most_members = kept, codec, most_members
