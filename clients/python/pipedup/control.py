@@ -157,7 +157,7 @@ def where(value: Any) -> From:
 def counters(value: Any) -> Dict[str, int]:
     if not isinstance(value, dict):
         raise Malformed("not an object")
-    return {name: u64(each) for name, each in value.items()}
+    return {any_text(name): u64(each) for name, each in value.items()}
 
 
 def _number(value: Any) -> float:

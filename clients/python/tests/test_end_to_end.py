@@ -248,6 +248,41 @@ class FromRealPublisher(Case):
         self.assertEqual(made.status(), 0)
         return Keys(net.read_key(f"{self.place}/{name}.secret", secret=True))
 
+    def test_through_a_relay_that_is_killed_and_started_again(self) -> None:
+        produced = lines(30000)
+        relayed = f"ipc://{self.place}/r"
+        pub = self.real_pub("--wait-subs", "1")
+        relay = self.program(os.path.join(BIN, "pipedup-relay"), "--from", self.endpoint, "-b", relayed)
+        sub = Subscriber(relayed, start=0, dead_after=0.5, follow=True, log=quiet)
+        self.addCleanup(sub.close)
+        oracle = Oracle(produced)
+        half = len(produced) // 2
+        pub.write(produced[:half])
+        while oracle.at != half:
+            oracle.take(sub.get(PATIENCE))  # type: ignore[arg-type]
+        relay.signal(signal.SIGKILL)
+        relay.status()
+        pub.write(produced[half:])
+        pub.close_stdin()
+        relay = self.program(os.path.join(BIN, "pipedup-relay"), "--from", self.endpoint, "-b", relayed)
+        while oracle.end is None:
+            oracle.take(sub.get(PATIENCE))  # type: ignore[arg-type]
+        self.assertEqual(oracle.lost, 0)
+        sub.close()
+
+    def test_a_relay_passes_a_publisher_of_ours_on(self) -> None:
+        relayed = f"ipc://{self.place}/r"
+        with Publisher("demo", self.endpoint, log=quiet) as ours:
+            relay = self.program(os.path.join(BIN, "pipedup-relay"), "--from", self.endpoint, "-b", relayed)
+            sub = Subscriber(relayed, log=quiet, start=0)
+            self.addCleanup(sub.close)
+            next(sub)
+            ours.write(HUGE)
+        oracle = Oracle(HUGE)
+        oracle.at = 0
+        self.assertEqual(oracle.take_all(sub).delivered, len(HUGE))
+        self.assertEqual(relay.status(), 0)
+
     def test_asyncio(self) -> None:
         produced = lines(50000)
         pub = self.real_pub("--wait-subs", "1")

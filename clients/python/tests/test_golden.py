@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import random
 import unittest
 
 from pipedup import compression, control, header
@@ -175,6 +176,21 @@ class GoldenControl(unittest.TestCase):
         with self.assertRaises(control.Malformed):
             control.parse_answer(raw.replace(b"70000", b"900001"))
         control.parse_answer(raw.replace(b"70000", b"900001").replace(b"gone", b"wrong-session"))
+
+    def test_nothing_else_is_raised_whatever_comes(self) -> None:
+        rng = random.Random(1)
+        good = [path.read_bytes() for path in sorted(GOLDEN.glob("*.json"))]
+        pieces = [b"{", b"}", b"[", b"null", b"-1", b"1e9999", b"9" * 30, b'"', b",", b'"op":', b"\\ud800", b"\xff"]
+        for _ in range(20000):
+            raw = bytearray(rng.choice(good))
+            for _ in range(rng.randrange(1, 4)):
+                at = rng.randrange(len(raw))
+                raw[at : at + rng.randrange(4)] = rng.choice((*pieces, bytes([rng.randrange(256)])))
+            for parse in (control.parse_request, control.parse_answer):
+                try:
+                    control.encode(parse(bytes(raw)))
+                except (control.Malformed, control.UnknownOp):
+                    pass
 
 
 if __name__ == "__main__":
