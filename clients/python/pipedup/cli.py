@@ -94,8 +94,10 @@ class Signals:
             raise Stopped(self._status)
 
     def ignore(self) -> None:
-        """From now on nothing is raised."""
+        """From now on nothing is raised, and no timer ends the program."""
         self._passed = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _: object) -> None:
         if self._status is None:

@@ -84,6 +84,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         report("failure", f"{type(error).__name__}: {error}", "error")
         pub.abort()
         return 1
+    finally:
+        signals.ignore()
 
 
 def _run(pub: Publisher, wait_subs: int, report: Report, signals: Signals) -> int:

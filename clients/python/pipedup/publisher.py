@@ -15,7 +15,7 @@ import zmq
 from . import compression, net
 from . import header as h
 from .control import one_of, stream_name
-from .receiver import Log
+from .receiver import PAUSE, Log
 from .retention import Cutter, Retention
 from .server import Server
 from .zap import Handler
@@ -277,7 +277,9 @@ class Publisher:
             self._zap.answer()
             if self._new_allowed is not None:
                 self._change_keys()
-            now = time.monotonic()
+            before, now = now, time.monotonic()
+            if now - before > wait + PAUSE:
+                self._server.on_pause(now)
             busy = self._publish_pending(now)
             self._guard_memory()
             busy = self._serve_requests(now) or busy

@@ -230,6 +230,11 @@ class Reader:
 
     # The time
 
+    def on_pause(self, now: float) -> None:
+        """This process was stopped for a while: nobody is to be called silent because of that."""
+        self._last_heard = self._last_data = now
+        self._dead_at = now + self._patience()
+
     def tick(self, now: float) -> None:
         """To be called after each batch of events, and when `deadline` has come."""
         if self.finished:

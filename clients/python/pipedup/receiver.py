@@ -38,6 +38,8 @@ _BATCH_BYTES = 4 << 20
 _BATCH_MESSAGES = 512
 _CONTROL_BYTES = 1 << 20
 
+PAUSE = 1.0  # a poll that took so much longer than it was to: we were stopped
+
 Log = Callable[[str, str], None]
 
 
@@ -126,10 +128,13 @@ class Receiver(threading.Thread):
                 return
             self.wake_weight = reader.wake_weight()
             wait = 0 if more else max(0, int((reader.deadline(now) - now) * 1000) + 1)
-            ready = dict(self._poller.poll(min(wait, 10000)))
+            before, wait = now, min(wait, 10000)
+            ready = dict(self._poller.poll(wait))
             if self._wake_in in ready:
                 self._drain_wake()
             now = time.monotonic()
+            if now - before > wait / 1000 + PAUSE:
+                reader.on_pause(now)
             more = False
             if self._control in ready:
                 more = self._receive_control(now)

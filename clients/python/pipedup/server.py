@@ -327,6 +327,11 @@ class Server:
                 self.counters["members_lost"] += 1
                 self._remove(member, "was not heard for 10 s")
 
+    def on_pause(self, now: float) -> None:
+        """This process was stopped for a while: what members sent meanwhile is still on its way."""
+        for member in self.members.values():
+            member.heard = now
+
     def drop_keys(self, names: List[str]) -> None:
         """Members with these keys are members no more."""
         for member in list(self.members.values()):

@@ -264,6 +264,15 @@ class Links(unittest.TestCase):
         self.assertIsInstance(fake.reader.failure, Unreachable)
         self.assertIsInstance(fake.items[-1], Gap)
 
+    def test_time_in_which_we_were_stopped_does_not_count(self) -> None:
+        fake = Fake(start=0)
+        fake.live_at(0)
+        fake.now += 100
+        fake.reader.on_pause(fake.now)
+        self.assertNotIn(Remake(), fake.step(1.0))
+        self.assertIsNone(fake.reader.failure)
+        self.assertIn(Remake(), fake.step(2.5))
+
     def test_a_read_that_is_not_answered_is_asked_again_after_longer_each_time(self) -> None:
         fake = Fake(start=0, dead_after=3600.0, give_up=0.0)
         fake.welcome(head=10)
