@@ -9,8 +9,8 @@ The modes: a reader that is near the head is subscribed to blocks (`live`) and t
 come. One that is behind, or whose queue is full, is not, and asks for ranges with credit: never more
 than the queue has room for. Heads and ends are subscribed to always, and tell that the link lives.
 
-It is longer than others here because a decision on one message needs all of this state; sessions
-and leaving stand apart, in session.py and below.
+It is longer than others here because a decision on one message needs all of this state: where we
+are, what was asked for and what is kept decide together what becomes of a block.
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ class Reader:
         self._records = "raw"
 
         self._welcome: Optional[Welcome] = None  # on this connection
+        self._is_member = False
         self._live = False
         self._caught_up = False  # live, and nothing is missing
         self._heard_data = False
@@ -274,8 +275,8 @@ class Reader:
         if self._leave_by is not None:
             return min(self._leave_by, self._hello_due())
         times = [self._dead_at, self._hello_due()]
-        if self._welcome is not None:
-            times.append(self._told_at + (0.25 if self._moved() else 2.0))
+        if self._is_member:
+            times.append(self._told_at + self._tell_every(self._moved()))
         if self.options.give_up:
             times.append(self._last_heard + self.options.give_up)
         if self._hold_until > now:
@@ -298,6 +299,7 @@ class Reader:
     def _connected(self, now: float) -> None:
         """The control socket is new: what the last one had is void."""
         self._welcome = None
+        self._is_member = False
         self._live = self._caught_up = self._heard_data = False
         self._reads.clear()
         self._clear_stash()
@@ -326,7 +328,7 @@ class Reader:
         )  # fmt: skip
 
     def _hello_due(self) -> float:
-        if self._welcome is None:
+        if self._welcome is None or (not self._is_member and not self._want_hello):
             return self._said_hello + HELLO_INTERVAL
         return self._said_hello + HELLO_AGAIN if self._want_hello else float("inf")
 
@@ -337,6 +339,7 @@ class Reader:
             return
         new_connection = self._welcome is None
         self._welcome = welcome
+        self._is_member = True
         self._stream = welcome.stream
         self._told = None
         if new_connection:
@@ -369,6 +372,7 @@ class Reader:
                 self._left()
             elif self._welcome is not None:
                 self._reads.clear()
+                self._is_member = False
                 self._want_hello = True
         elif error.code == "no-records" and self.position is None and self._welcome is not None:
             self._reads.clear()
@@ -637,7 +641,7 @@ class Reader:
 
     def _ask(self, now: float) -> None:
         """Ask for what is missing, as far as there is room for it."""
-        if self.ended or self._welcome is None or self.session is None or now < self._hold_until:
+        if self.ended or not self._is_member or self.session is None or now < self._hold_until:
             return
         position = self.position
         if position is None:
@@ -744,9 +748,14 @@ class Reader:
             return "joining"
         return "live" if self._caught_up else "catch-up"
 
+    def _tell_every(self, moved: bool) -> float:
+        # While a read is not answered it is told more often than it has to be: if the connection was
+        # lost and made anew meanwhile, the answer says so.
+        return 0.25 if moved else 0.5 if self._reads else 2.0
+
     def _tell(self, now: float, at_once: bool = False) -> None:
         """Send a status if one is due."""
-        if self._welcome is None or self.session is None:
+        if self._welcome is None or not self._is_member or self.session is None:
             return
         status = Status(self.session, self._confirmed(), self._mode(), self._taken_lost)
         told = self._told
@@ -754,7 +763,7 @@ class Reader:
             moved = status.position - told.position
             window = self._welcome.window
             if not (window and moved >= window / 8):
-                if now - self._told_at < (0.25 if moved else 2.0):
+                if now - self._told_at < self._tell_every(moved != 0):
                     return
         self._told = status
         self._told_at = now

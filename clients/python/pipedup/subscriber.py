@@ -46,7 +46,9 @@ def reader_options(
     )  # fmt: skip
     if isinstance(start, str) and start not in ("now", "start"):
         raise ValueError(f"start: {start!r} is neither 'now' nor 'start'")
-    if found is not None and stream in (None, found.stream):
+    if found is not None and stream not in (None, found.stream):
+        log("cursor", f"{cursor}: of the stream '{found.stream}': beginning as without it")
+    elif found is not None:
         told.cursor = (found.session, found.position)
         told.cursor_ended = found.ended
         told.stream = found.stream
@@ -120,7 +122,7 @@ class Subscriber:
             log,
         )  # fmt: skip
         self._cursor_path = cursor
-        self._id = told.id
+        self._id, self._asked = told.id, told.stream
         self._saved: Optional[cursors.Cursor] = self._found
         self._saved_at = 0.0
         self._more = threading.Event()
@@ -140,8 +142,8 @@ class Subscriber:
 
     @property
     def stream(self) -> Optional[str]:
-        """Name of the stream, None before the first NewSession."""
-        return self._session.stream if self._session else None
+        """Name of the stream; before the first NewSession that which was asked for, if any."""
+        return self._session.stream if self._session else self._asked
 
     @property
     def records_kind(self) -> str:

@@ -289,7 +289,10 @@ class Links(unittest.TestCase):
         fake.live_at(0)
         fake.step(0.3)
         actions = fake.hear(control.Error("unknown-member"))
-        self.assertEqual([type(a) for a in actions if isinstance(a, control.Hello)], [control.Hello])
+        self.assertEqual([type(a) for a in actions], [control.Hello])
+        self.assertEqual(fake.head(7), [])  # nothing is asked for until we are a member
+        self.assertEqual([type(a) for a in fake.step(2.0)], [control.Hello])
+        self.assertEqual(reads(fake.welcome(head=7)), [(0, 7)])
 
     def test_statuses_are_sent_at_the_right_times(self) -> None:
         fake = Fake(start=0, dead_after=3600.0)
