@@ -16,76 +16,20 @@ are, what was asked for and what is kept decide together what becomes of a block
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, List, Optional, Tuple
 
 from . import control
-from .control import MAX_READ_BYTES, From, Message, Read, Status, Welcome
+from .control import MAX_READ_BYTES, From, Read, Status, Welcome
 from .header import BEGINS_RECORD, DATA, EXIT_STATUS_UNKNOWN, HEAD, Header
 from .items import Block, End, Gap, Item, NewSession, PipedupError, Refused, Unreachable
+from .orders import Action, Listen, Live, Options, Remake
+from .ranges import ITEM_BYTES, READS_AT_A_TIME, Payload, Reads, Stash
 
 DELIMITERS = {"lines": b"\n", "nul": b"\0"}
-READS_AT_A_TIME = 2
-STASH_BYTES = 8 << 20  # live blocks that are kept while the range before them is read
-ITEM_BYTES = 512  # what an item weighs beside its data
 SMALLEST_READ = 1 << 20  # less room than this is not worth a read, unless it is all that is missing
-LONGEST_WAIT = 30.0
 HELLO_INTERVAL = 2.0  # between two that are not answered
 HELLO_AGAIN = 0.25  # between two that are
-TRIES = 5  # reads of a range that comes damaged each time, before it is a gap
 
-Start = Union[str, From]  # "now", "start", a position, Last or Since
-
-
-@dataclass
-class Options:
-    """What a reader was told. Times in seconds; 0 is never."""
-
-    id: str
-    stream: Optional[str] = None
-    start: Start = "now"
-    since_ago: Optional[float] = None
-    cursor: Optional[Tuple[int, int]] = None
-    cursor_ended: bool = False
-    follow: bool = False
-    name: str = ""
-    host: str = ""
-    pid: int = 0
-    role: str = "sub"
-    codecs: List[str] = field(default_factory=list)
-    dead_after: float = 3.0
-    give_up: float = 30.0
-    queue_bytes: int = 16 << 20
-
-
-@dataclass
-class Listen:
-    """Make the data socket: `endpoint` ("" is the one we know), heads and ends of `stream`."""
-
-    endpoint: str
-    stream: str
-
-
-@dataclass
-class Live:
-    """Subscribe to the blocks of the stream, or no longer."""
-
-    on: bool
-
-
-@dataclass
-class Remake:
-    """Close both sockets and make the control socket anew."""
-
-
-Action = Union[Message, Listen, Live, Remake]
-
-
-@dataclass
-class _Outstanding:
-    begin: Optional[int]
-    max: int
-    deadline: float
 
 
 class Reader:
@@ -123,14 +67,9 @@ class Reader:
         self._live = False
         self._caught_up = False  # live, and nothing is missing
         self._heard_data = False
-        self._stash: List[Tuple[Header, Union[bytes, memoryview]]] = []
-        self._stash_bytes = 0
+        self._stash = Stash()
 
-        self._reads: Dict[int, _Outstanding] = {}
-        self._request = 0
-        self._read_wait = 2.0
-        self._fruitless = 0
-        self._hold_until = 0.0
+        self._reads = Reads()
         self._end_asked = False
 
         self._weight = 0  # of all items given
@@ -157,7 +96,7 @@ class Reader:
     # What the sockets received
 
     def on_block(
-        self, header: Header, data: Union[bytes, memoryview], now: float, on_data_socket: bool
+        self, header: Header, data: Payload, now: float, on_data_socket: bool
     ) -> None:
         """A sound block message: header and decoded payload."""
         self._last_heard = now
@@ -263,10 +202,7 @@ class Reader:
         self._say_hello_if_due(now)
         if self._welcome is None:
             return
-        for request, read in list(self._reads.items()):
-            if now >= read.deadline:
-                del self._reads[request]
-                self._read_wait = min(self._read_wait * 2, LONGEST_WAIT)
+        self._reads.expire(now)
         self._ask(now)
         self._tell(now)
 
@@ -279,9 +215,7 @@ class Reader:
             times.append(self._told_at + self._tell_every(self._moved()))
         if self.options.give_up:
             times.append(self._last_heard + self.options.give_up)
-        if self._hold_until > now:
-            times.append(self._hold_until)
-        times.extend(read.deadline for read in self._reads.values())
+        times.extend(self._reads.deadlines(now))
         return min(times)
 
     def wake_weight(self) -> float:
@@ -302,7 +236,7 @@ class Reader:
         self._is_member = False
         self._live = self._caught_up = self._heard_data = False
         self._reads.clear()
-        self._clear_stash()
+        self._stash.clear()
         self._last_data = now
         self._said_hello = now - HELLO_INTERVAL
         self._want_hello = False
@@ -351,7 +285,7 @@ class Reader:
             return
         if self.session != welcome.session:
             self._reads.clear()
-            self._clear_stash()
+            self._stash.clear()
             if self._live:
                 self._go_live(False)
             self._enter_session(welcome)
@@ -395,9 +329,8 @@ class Reader:
 
     def _ping_and_wait(self, now: float) -> None:
         # The ping goes first: a publisher that only waits for our status closes when it has it.
-        self._request += 1
-        self._leave_ping = self._request
-        self.actions.append(Read(self._request, self.session or 0, 0, 0))
+        self._leave_ping = self._reads.next_request()
+        self.actions.append(Read(self._leave_ping, self.session or 0, 0, 0))
         self._tell(now, at_once=True)
 
     def _left(self) -> None:
@@ -482,7 +415,7 @@ class Reader:
     # Positions (section 4.1)
 
     def _on_data(
-        self, header: Header, data: Union[bytes, memoryview], on_data_socket: bool
+        self, header: Header, data: Payload, on_data_socket: bool
     ) -> None:
         begin, end = header.position, header.position + header.length
         position = self.position
@@ -525,7 +458,7 @@ class Reader:
         if on_data_socket and self._live:
             self._shown = max(self._shown, position)
 
-    def _deliver(self, header: Header, data: Union[bytes, memoryview], position: int) -> None:
+    def _deliver(self, header: Header, data: Payload, position: int) -> None:
         """Give what of the block lies behind `position`, which is in it."""
         begin, end = header.position, header.position + header.length
         if self._seeking:
@@ -547,7 +480,7 @@ class Reader:
             self.items.append(block)
 
     def _first_record(
-        self, header: Header, data: Union[bytes, memoryview], position: int
+        self, header: Header, data: Payload, position: int
     ) -> Optional[int]:
         """First byte of a record from `position` on in this block, or its end (section 4.4)."""
         skip = position - header.position
@@ -557,30 +490,21 @@ class Reader:
         found = bytes(data).find(delimiter, max(skip - 1, 0))
         return None if found < 0 else header.position + found + 1
 
-    def _keep(self, header: Header, data: Union[bytes, memoryview]) -> None:
+    def _keep(self, header: Header, data: Payload) -> None:
         """Keep a block that is ahead, for when the range before it has come."""
-        if self._stash_bytes + header.length > STASH_BYTES:
+        if self._stash.keep(header, data):
+            self._caught_up = False
+        else:
             # Far behind. Catch up first; what is dropped here is asked for.
-            self._clear_stash()
+            self._stash.clear()
             if self._live:
                 self._go_live(False)
-            return
-        self._caught_up = False
-        self._stash.append((header, data))
-        self._stash_bytes += header.length + ITEM_BYTES
-        if len(self._stash) > 1 and header.position < self._stash[-2][0].position:
-            self._stash.sort(key=lambda each: each[0].position)
-
-    def _clear_stash(self) -> None:
-        self._stash.clear()
-        self._stash_bytes = 0
 
     def _settle(self) -> None:
         """P or what is known has moved: see what follows from it."""
         position = self.position
-        while self._stash and position is not None and self._stash[0][0].position <= position:
-            header, data = self._stash.pop(0)
-            self._stash_bytes -= header.length + ITEM_BYTES
+        while self._stash and position is not None and self._stash.begin <= position:
+            header, data = self._stash.take()
             if header.position + header.length > position:
                 self._deliver(header, data, position)
                 position = self.position
@@ -623,8 +547,10 @@ class Reader:
             self.position = max(self.position, self.known)
 
     def _skip_to(self, position: int, reason: str) -> None:
-        """[P, position) is no longer to be had."""
+        """[P, position) is no longer to be had, except for what we keep of it."""
         assert self.session is not None and self.position is not None
+        if self._stash:
+            position = min(position, self._stash.begin)
         if not self._seeking:
             self._lose(self.session, self.position, position, reason)
         self.position = position
@@ -636,31 +562,29 @@ class Reader:
         self._caught_up = False
         self._shown = 0
         if not on:
-            self._clear_stash()
+            self._stash.clear()
         self.actions.append(Live(on))
 
     def _ask(self, now: float) -> None:
         """Ask for what is missing, as far as there is room for it."""
-        if self.ended or not self._is_member or self.session is None or now < self._hold_until:
+        if self.ended or not self._is_member or self.session is None or now < self._reads.hold_until:
             return
         position = self.position
         if position is None:
             if not self._reads:
                 self._read(self._start_from(), SMALLEST_READ, now)
             return
-        asked = max((each.begin + each.max for each in self._reads.values() if each.begin is not None),
-                    default=position)  # fmt: skip
-        asked = max(asked, position)
+        asked = max(self._reads.asked_until(position), position)
         queued = self._weight - self._taken_weight
-        room = self.options.queue_bytes - queued - sum(each.max for each in self._reads.values())
+        room = self.options.queue_bytes - queued - self._reads.bytes
         if not self._live and self.known - asked <= MAX_READ_BYTES:
             if queued <= self.options.queue_bytes // 4:
                 self._go_live(True)
         target = self._shown if self._caught_up else self.known
         if self._stash:
-            target = min(target, self._stash[0][0].position)
+            target = min(target, self._stash.begin)
         smallest = min(SMALLEST_READ, self.options.queue_bytes // 4)
-        while asked < target and len(self._reads) < READS_AT_A_TIME:
+        while asked < target and len(self._reads.outstanding) < READS_AT_A_TIME:
             size = min(MAX_READ_BYTES, target - asked, room)
             if size < min(smallest, target - asked):
                 return
@@ -678,16 +602,13 @@ class Reader:
 
     def _read(self, begin: From, size: int, now: float) -> None:
         assert self.session is not None
-        self._request += 1
-        place = begin if isinstance(begin, int) else None
-        self._reads[self._request] = _Outstanding(place, size, now + self._read_wait)
-        self.actions.append(Read(self._request, self.session, begin, size))
+        self.actions.append(self._reads.ask(self.session, begin, size, now))
 
     def _on_done(self, done: control.Done, now: float) -> None:
         if done.request == self._leave_ping:
             self._left()
             return
-        read = self._reads.pop(done.request, None)
+        read = self._reads.answered(done.request)
         if self._welcome is None:
             return
         if done.outcome == "wrong-session" or done.session != self.session:
@@ -696,18 +617,19 @@ class Reader:
         self.known = max(self.known, done.head)
         if read is None:
             return
-        self._read_wait = 2.0
         if self.position is None:
             self._found_start(done)
-        elif done.outcome == "gone":
-            # Exact only if nothing of the answer was used or dropped; else it is asked for again.
-            if read.begin == self.position and done.tail > self.position:
-                self._fruitless = 0
-                self._skip_to(done.tail, done.reason or "retention has passed it")
-        elif read.begin == self.position and self.position < self.known:
-            self._came_to_nothing(now)
-        else:
-            self._fruitless = 0
+        elif read.begin != self.position:
+            self._reads.bore_fruit()
+        elif done.outcome == "gone" and done.tail > self.position:
+            # Only here is it exact: nothing of the answer was used or dropped. Else it is asked again.
+            self._reads.bore_fruit()
+            self._skip_to(done.tail, done.reason or "retention has passed it")
+        elif self.position < self.known:
+            # A range was answered, and not a byte of it was good.
+            if self._reads.came_to_nothing(now) and self._stash:
+                self._reads.bore_fruit()
+                self._skip_to(self._stash.begin, "it came damaged each time")
         self._settle()
 
     def _found_start(self, done: control.Done) -> None:
@@ -719,15 +641,6 @@ class Reader:
         else:
             self.position = where
             self._seeking = True
-
-    def _came_to_nothing(self, now: float) -> None:
-        """A range was answered, and not a byte of it was good: ask again, later each time."""
-        assert self.position is not None
-        self._fruitless += 1
-        self._hold_until = now + 0.05 * 2 ** min(self._fruitless, 5)
-        if self._fruitless >= TRIES and self._stash:
-            self._fruitless = 0
-            self._skip_to(self._stash[0][0].position, "it came damaged each time")
 
     # Status (section 6.3)
 

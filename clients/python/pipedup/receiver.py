@@ -30,7 +30,8 @@ from .header import (
     split_first_frame,
 )
 from .items import Item
-from .reader import Listen, Live, Options, Reader, Remake
+from .orders import Listen, Live, Options, Remake
+from .reader import Reader
 
 # Smaller payloads are copied: libzmq has many of them in one buffer, which a view would hold.
 _VIEW_BYTES = 32 << 10

@@ -14,7 +14,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 from . import compression, cursor as cursors, net
 from .control import Last, Since
 from .items import Block, End, Gap, Item, NewSession
-from .reader import Options, Start
+from .orders import Options, Start
 from .receiver import Log, Receiver
 from .records import Splitter
 

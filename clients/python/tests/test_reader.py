@@ -10,7 +10,8 @@ from typing import Any, Deque, List, Tuple
 from pipedup import control
 from pipedup import header as h
 from pipedup.items import Block, End, Gap, Item, NewSession, Refused, Unreachable
-from pipedup.reader import Listen, Live, Options, Reader, Remake
+from pipedup.orders import Listen, Live, Options, Remake
+from pipedup.reader import Reader
 from pipedup.retention import Cutter, Retention
 from pipedup.server import Server
 
@@ -147,6 +148,13 @@ class Positions(unittest.TestCase):
         gap = fake.items[-1]
         assert isinstance(gap, Gap)
         self.assertEqual((gap.position, gap.end, gap.reason), (0, 60, "retention has passed it"))
+
+    def test_what_is_kept_of_a_range_that_is_gone_is_not_lost(self) -> None:
+        fake = Fake(start=0)
+        fake.live_at(0)
+        request = [a for a in fake.block(4, b"def\n") if isinstance(a, control.Read)][0].request
+        fake.done(request, 0, 100, "gone", 60)
+        self.assertEqual([(i.position, i.end) for i in fake.items], [(0, 0), (0, 4), (4, 8)])
 
     def test_a_range_that_comes_damaged_each_time_is_a_gap_in_the_end(self) -> None:
         fake = Fake(start=0, dead_after=3600.0, give_up=0.0)
