@@ -18,6 +18,7 @@ from .retention import Retention
 MEMBER_SECONDS = 10.0
 JOINING_SECONDS = 2.0
 READS_A_MEMBER = 4
+_MOST_ROWS = 200  # of statistics: 5 KiB each at most, escaped, and all of them 1 MiB
 _TOKENS = 10000.0
 _TOKENS_A_SECOND = {True: 5000.0, False: 2000.0}  # of a member, of all others together
 
@@ -135,12 +136,13 @@ class Server:
             self._on_read(member, request)
 
     def _may_ask(self, member: Optional[Member], request: Optional[Message], now: float) -> bool:
-        if member is None:
-            if self._strangers is None:
-                self._strangers = _Tokens(_TOKENS_A_SECOND[False], now)
-            return self._strangers.take(1, now)
-        dear = isinstance(request, (Hello, control.StatsRequest))
-        return member.tokens.take(50 if request is None else 500 if dear else 1, now)
+        if member is not None:
+            dear = isinstance(request, (Hello, control.StatsRequest))
+            return member.tokens.take(50 if request is None else 500 if dear else 1, now)
+        if self._strangers is None:
+            self._strangers = _Tokens(_TOKENS_A_SECOND[False], now)
+        rows = len(self.members) if isinstance(request, control.StatsRequest) else 0
+        return self._strangers.take(1 + rows, now)
 
     def _on_hello(
         self, connection: bytes, member: Optional[Member], hello: Hello, key: str, address: str, now: float
@@ -213,7 +215,7 @@ class Server:
             self._answer(connection, Error("unknown-stream", f"there is '{self._stream}'"))
             return
         head = self._kept.head
-        rows = sorted(self.members.values(), key=lambda each: each.position)[:1000]
+        rows = sorted(self.members.values(), key=lambda each: each.position)[:_MOST_ROWS]
         self._answer(
             connection,
             control.Stats(

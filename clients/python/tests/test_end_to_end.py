@@ -8,7 +8,6 @@ import random
 import signal
 import socket
 import stat
-import sys
 import threading
 import unittest
 from typing import Any, List
@@ -628,4 +627,4 @@ class WithEachOther(Case):
 
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    unittest.main()
