@@ -442,11 +442,13 @@ class Reader:
         if end <= position:
             self._settle()
             return
-        full = self._weight - self._taken_weight >= self.options.queue_bytes
-        if on_data_socket and (full or not self._live):
+        queued, most = self._weight - self._taken_weight, self.options.queue_bytes
+        if on_data_socket and (queued >= most or not self._live):
             if self._live:
                 self._go_live(False)
             return
+        if queued >= 2 * most:
+            return  # nobody asked for this much
         if begin > position:
             self._keep(header, data)
             return

@@ -181,7 +181,12 @@ class Receiver(threading.Thread):
 
     def _listen(self, listen: Listen) -> None:
         self._close(self._data)
-        endpoint = net.full_endpoint(listen.endpoint) if listen.endpoint else self._endpoint
+        endpoint = self._endpoint
+        if listen.endpoint:
+            try:
+                endpoint = net.full_endpoint(listen.endpoint)
+            except ValueError as error:
+                self._log("bad-message", f"the publisher names no endpoint, but {error}")
         self._topic = listen.stream.encode() + b"\0"
         self._data = net.sub_socket(self._context, endpoint, self._keys)
         for kind in (HEAD, END):

@@ -194,6 +194,14 @@ class Positions(unittest.TestCase):
         self.assertEqual(reads(taken), [(4 << 20, position - (4 << 20))])
 
 
+    def test_blocks_that_nobody_asked_for_do_not_fill_the_memory(self) -> None:
+        fake = Fake(start=0, queue_bytes=4 << 20)
+        fake.welcome()
+        for number in range(100):
+            fake.block(number << 20, b"x" * (1 << 20), on_data=False)
+        self.assertLess(sum(len(i) for i in fake.items if isinstance(i, Block)), 10 << 20)
+
+
 class Sessions(unittest.TestCase):
     def read_some(self, **options: Any) -> Fake:
         fake = Fake(start=0, **options)
