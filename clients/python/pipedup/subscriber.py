@@ -1,0 +1,352 @@
+"""Reading a stream: the blocking interface."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import os
+import secrets
+import socket as _socket
+import threading
+import time
+from typing import Any, Iterator, List, Optional, Tuple, Union
+
+from . import compression, cursor as cursors, net
+from .control import Last, Since
+from .items import Block, End, Gap, Item, NewSession
+from .orders import Options, Start
+from .receiver import Log, Receiver
+from .records import Splitter
+
+_log = logging.getLogger("pipedup")
+_CURSOR_INTERVAL = 0.1
+
+
+def _to_logging(event: str, text: str) -> None:
+    _log.warning("%s: %s", event, text)
+
+
+def reader_options(
+    stream: Optional[str],
+    start: Start,
+    cursor: Optional[str],
+    options: Any,
+    log: Log,
+) -> Tuple[Options, Optional[cursors.Cursor]]:
+    """The Options for a Reader, and the cursor that was found."""
+    found: Optional[cursors.Cursor] = None
+    if cursor is not None:
+        try:
+            found = cursors.load(cursor)
+        except ValueError as error:
+            log("cursor", f"{error}: beginning as without it")
+    told = Options(
+        id=secrets.token_hex(16), stream=stream, start=start, host=_socket.gethostname()[:64],
+        pid=os.getpid(), codecs=compression.codecs(), **options,
+    )  # fmt: skip
+    if isinstance(start, str) and start not in ("now", "start"):
+        raise ValueError(f"start: {start!r} is neither 'now' nor 'start'")
+    if found is not None and stream not in (None, found.stream):
+        log("cursor", f"{cursor}: of the stream '{found.stream}': beginning as without it")
+    elif found is not None:
+        told.cursor = (found.session, found.position)
+        told.cursor_ended = found.ended
+        told.stream = found.stream
+        told.id = found.id or told.id
+    return told, found
+
+
+class Subscriber:
+    """Reads a stream of the publisher at `endpoint`, from `start` on.
+
+    An iterator over what comes, in order: NewSession first, then Block and Gap, and End once the
+    stream has ended. The bytes of all blocks and the ranges of all gaps together are all the bytes of
+    the stream from the beginning on, and none of them twice.
+
+        with Subscriber("web1.example.org") as sub:
+            for record in sub.records():
+                ...
+
+    endpoint     HOST, HOST:PORT, tcp://HOST:PORT or ipc://PATH of the data socket
+    stream       None: the one there is
+    start        "now", "start" (the oldest that is kept), a position, Last(n) records or
+                 Since(nanoseconds); all but a position begin at the first byte of a record
+    since_ago    in place of `start`: so many seconds ago, by the publisher's clock
+    cursor       path of a file that keeps how far we came; while it is good, `start` does not count.
+                 It is written at most every 0.1 s, when there is nothing to read, and by close().
+    follow       stay through the end of a session and restarts of the publisher
+    role         "tap": never make a producer wait
+    give_up      seconds after which a publisher that is not heard is Unreachable; 0 is never, and
+                 what counts if it is not given is 30, with follow never
+    dead_after   seconds of silence after which both connections are made anew
+    queue_bytes  what may wait here for the consumer. One that is slower than the stream is never
+                 buffered for beyond this: it falls behind, and reads from the publisher's retention
+                 at its own pace.
+    keys         net.Keys with the publisher's public key: encrypt, and read from nobody else
+    log          called with a word and a sentence for what people should know, in the thread of the
+                 sockets; without it goes to logging, "pipedup"
+
+    Threads: the sockets are in a thread of this object, so that the publisher hears of us however
+    long the consumer is busy between two items. An object is for one consuming thread; close() may be
+    called from another one, and ends its iteration. An item counts as taken, for statuses and the
+    cursor, when the next one is asked for. Does not survive a fork.
+
+    Iterating raises Refused or Unreachable, after all items that came before; the constructor
+    ValueError for what makes no sense, OSError for a cursor that cannot be read.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = net.DEFAULT_ENDPOINT,
+        stream: Optional[str] = None,
+        start: Start = "now",
+        *,
+        since_ago: Optional[float] = None,
+        cursor: Optional[str] = None,
+        follow: bool = False,
+        name: str = "",
+        role: str = "sub",
+        give_up: Optional[float] = None,
+        dead_after: float = 3.0,
+        queue_bytes: int = 16 << 20,
+        keys: Optional[net.Keys] = None,
+        log: Log = _to_logging,
+    ) -> None:
+        told, self._found = reader_options(
+            stream, start, cursor,
+            {
+                "since_ago": since_ago, "follow": follow, "name": name, "role": role,
+                "give_up": (0.0 if follow else 30.0) if give_up is None else give_up,
+                "dead_after": dead_after, "queue_bytes": max(queue_bytes, 2 << 20),
+            },
+            log,
+        )  # fmt: skip
+        self._cursor_path = cursor
+        self._id, self._asked = told.id, told.stream
+        self._saved: Optional[cursors.Cursor] = self._found
+        self._saved_at = 0.0
+        self._more = threading.Event()
+        self._given: Optional[Item] = None  # the item that the consumer has now
+        self._partial: Optional[int] = None  # position inside it, if it is left there
+        self._session: Optional[NewSession] = None
+        self._receiver = Receiver(net.full_endpoint(endpoint), told, keys, self._more.set, log)
+        self._items = self._receiver.items
+        self._closed = False
+        self.lost_bytes = 0
+        """Bytes of all gaps given so far."""
+        self.gaps = 0
+        """Gaps given so far."""
+        self._receiver.start()
+
+    # Where we are
+
+    @property
+    def stream(self) -> Optional[str]:
+        """Name of the stream; before the first NewSession that which was asked for, if any."""
+        return self._session.stream if self._session else self._asked
+
+    @property
+    def records_kind(self) -> str:
+        """`lines`, `nul` or `raw`; the latter before the first NewSession."""
+        return self._session.records if self._session else "raw"
+
+    @property
+    def session(self) -> Optional[int]:
+        return self._given.session if self._given else None
+
+    @property
+    def position(self) -> Optional[int]:
+        """Position behind what was given last; what a new Subscriber would have to begin at."""
+        if self._partial is not None:
+            return self._partial
+        return self._given.end if self._given else None
+
+    @property
+    def bad_messages(self) -> int:
+        """Messages that were damaged and dropped. What they held was asked for again."""
+        return self._receiver.reader.bad_messages
+
+    # Items
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        item = self.get()
+        if item is None:
+            raise StopIteration
+        return item
+
+    def get(self, timeout: Optional[float] = None) -> Optional[Item]:
+        """The next item; takes the one before. None at the end, and after close().
+
+        Waits for it, with `timeout` at most so many seconds and then raises TimeoutError.
+        """
+        self.take()
+        item = self._pop(timeout)
+        if item is None:
+            return None
+        self._given = item
+        self._partial = None
+        if type(item) is not Block:
+            self._note(item)
+        return item
+
+    def _pop(self, timeout: Optional[float]) -> Optional[Item]:
+        items, receiver = self._items, self._receiver
+        by: Optional[float] = None
+        while True:
+            try:
+                return items.popleft()
+            except IndexError:
+                pass
+            if receiver.done and not items:
+                self.close()
+                if receiver.failure is not None:
+                    failure, receiver.failure = receiver.failure, None
+                    raise failure
+                return None
+            if self._cursor_path is not None:
+                self.save_cursor()
+            self._more.clear()
+            if items or receiver.done:
+                continue
+            if timeout is None:
+                self._more.wait()
+                continue
+            now = time.monotonic()
+            by = now + timeout if by is None else by
+            if by <= now:
+                raise TimeoutError("nothing came")
+            self._more.wait(by - now)
+
+    def take(self) -> None:
+        """The consumer is done with the item that was given last. get() does this by itself."""
+        item = self._given
+        if item is None:
+            return
+        receiver = self._receiver
+        receiver.taken = item
+        if item._weight >= receiver.wake_weight or isinstance(item, End):
+            receiver.wake_weight = float("inf")
+            receiver.wake()
+        if self._cursor_path is not None and time.monotonic() - self._saved_at >= _CURSOR_INTERVAL:
+            self.save_cursor()
+
+    def _note(self, item: Item) -> None:
+        if isinstance(item, Gap):
+            self.gaps += 1
+            self.lost_bytes += item.bytes
+        elif isinstance(item, NewSession):
+            self._session = item
+        elif isinstance(item, End):
+            # Everything before it was taken: the end is confirmed now, not at the next item, which a
+            # consumer may never ask for.
+            self.take()
+
+    # Records
+
+    def records(self, most_bytes: int = 64 << 20) -> Iterator[Union[bytes, Gap]]:
+        """The stream as records, each with its delimiter, and a Gap where bytes are lost.
+
+        Where a gap cut a record, what there is of it stands before and behind the gap. Bytes behind
+        the last delimiter come last. A record longer than `most_bytes` comes in pieces of about that
+        size. Of a raw stream: blocks. A record counts as taken like an item; when the iterator is
+        closed in the middle of a block, `position` and the cursor say where.
+        """
+        steps = RecordSteps(self, most_bytes)
+        while True:
+            item = self.get()
+            left = iter(steps.cut(item))
+            try:
+                yield from left
+            finally:
+                steps.leave(left)
+            if item is None:
+                return
+
+    # Cursor
+
+    def took_until(self, position: int) -> None:
+        """Only what stands before `position` was taken of the item that was given last. Counts for
+        `position` and the cursor until the next one is asked for."""
+        self._partial = position
+
+    def save_cursor(self, safe: bool = False) -> None:
+        """Write `position`, which includes the item that was given last, to the cursor's file.
+
+        With `safe` it also survives a crash of the machine. Does nothing without a cursor. Raises
+        OSError.
+        """
+        item, here = self._given, self.position
+        if self._cursor_path is None or item is None or here is None or self._session is None:
+            return
+        ended = isinstance(item, End)
+        now = cursors.Cursor(item.session, here, self._session.stream, ended, self._id)
+        self._saved_at = time.monotonic()
+        if now != self._saved:
+            cursors.save(self._cursor_path, now, safe)
+            self._saved = now
+
+    # The end
+
+    def close(self) -> None:
+        """Leave: tells the publisher how far we came, and waits for that for at most 3 s.
+
+        Items that were not given are dropped. From any thread; more than once does no harm.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._receiver.stop(3.0)
+        if not self._receiver.is_alive():
+            self._receiver.close_descriptors()
+        if self._cursor_path is not None and self._given is not None:
+            self.save_cursor(safe=True)
+        self._more.set()
+
+    def __enter__(self) -> "Subscriber":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        receiver = getattr(self, "_receiver", None)
+        if receiver is not None and not self._closed:
+            receiver.stop(0)
+
+
+class RecordSteps:
+    """The records of one item after the other, and how far the consumer came in them."""
+
+    def __init__(self, sub: Subscriber, most_bytes: int) -> None:
+        self._sub, self._most_bytes = sub, most_bytes
+        self._splitter = Splitter(sub.records_kind, most_bytes)
+        self._block: Optional[Block] = None
+
+    def cut(self, item: Optional[Item]) -> List[Union[bytes, Gap]]:
+        """Records that end in `item`, None for the end; a gap stands for itself."""
+        if type(item) is Block:
+            self._block = item
+            return self._splitter.records(item)  # type: ignore[return-value]
+        self._block = None
+        found: List[Union[bytes, Gap]] = [*self._splitter.rest()]
+        if isinstance(item, Gap):
+            found.append(item)
+        elif isinstance(item, NewSession):
+            self._splitter = Splitter(item.records, self._most_bytes)
+        return found
+
+    def leave(self, left: Iterator[Union[bytes, Gap]]) -> None:
+        """Of what cut() gave, `left` was not used."""
+        if self._block is None:
+            return
+        unused = self._splitter.held_bytes
+        if operator.length_hint(left):
+            unused += sum(len(each) for each in left if isinstance(each, bytes))
+        if unused:
+            self._sub.took_until(self._block.end - unused)
+
+
+__all__ = ["Subscriber", "Last", "Since"]
