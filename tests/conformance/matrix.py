@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--publisher", action="append", choices=PUBLISHERS)
     parser.add_argument("--scenario", action="append", choices=[s.__name__ for s in SCENARIOS])
     parser.add_argument("--document", type=Path, help="with plain SUBs, which are run as well")
-    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) * 3 // 2)
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) * 3)
     parser.add_argument("--keep", type=Path, help="where files of failed cases are copied to")
     options = parser.parse_args()
     places = Places(options.programs, options.examples, options.clients)
