@@ -3,15 +3,20 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "os/fd.h"
 
@@ -78,16 +83,35 @@ bool CanBind(std::uint16_t port) {
   return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
+/// Whether nobody else has it, of all tests on this machine: they ask for a pair and bind it
+/// only later. The name is this process's to its end.
+bool Reserve(std::uint16_t port) {
+  static std::mutex mutex;
+  static std::vector<UniqueFd> reserved;
+  UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // The first byte is zero: no file.
+  const std::string name = "pipedup-test-port-" + std::to_string(port);
+  std::copy(name.begin(), name.end(), address.sun_path + 1);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return false;
+  const std::lock_guard lock(mutex);
+  reserved.push_back(std::move(socket));
+  return true;
+}
+
 }  // namespace
 
 std::uint16_t FreePortPair() {
   constexpr std::uint16_t kFirst = 10'000;
   constexpr std::uint16_t kLast = 32'000;
   std::random_device random;
-  std::uniform_int_distribution<std::uint16_t> any(kFirst, kLast);
+  std::uniform_int_distribution<std::uint16_t> any(kFirst / 2, kLast / 2);
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    const std::uint16_t port = any(random);
-    if (CanBind(port) && CanBind(static_cast<std::uint16_t>(port + 1))) return port;
+    const auto port = static_cast<std::uint16_t>(2 * any(random));  // pairs do not overlap
+    if (Reserve(port) && CanBind(port) && CanBind(static_cast<std::uint16_t>(port + 1)))
+      return port;
   }
   throw std::runtime_error("no two neighbouring ports are free");
 }

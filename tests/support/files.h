@@ -34,7 +34,8 @@ std::uint64_t FileSize(const std::string& path);
 std::vector<std::string> FilesBelow(const std::string& directory);
 
 /// A port P such that P and P + 1 can be bound on 127.0.0.1, outside of the range that the
-/// system hands out by itself: nobody takes it while a test restarts a publisher.
+/// system hands out by itself, and that no other test is given while this process runs: nobody
+/// takes it while a publisher is restarted.
 std::uint16_t FreePortPair();
 
 }  // namespace pipedup::test
