@@ -193,8 +193,8 @@ ordered_json ToJson(const LetGo& let_go) {
 }
 
 ordered_json ToJson(const Error& error) {
-  ordered_json object = ordered_json::object(
-      {{"op", "error"}, {"code", error.code}, {"reason", error.reason}});
+  ordered_json object =
+      ordered_json::object({{"op", "error"}, {"code", error.code}, {"reason", error.reason}});
   if (error.request) object["request"] = *error.request;
   return object;
 }

@@ -249,8 +249,8 @@ TEST(BlockHeader, EveryErrorHasItsOwnWords) {
   std::vector<std::string_view> seen;
   for (const HeaderError error :
        {HeaderError::kTruncated, HeaderError::kMagic, HeaderError::kVersion,
-        HeaderError::kChecksum, HeaderError::kKind, HeaderError::kCodec,
-        HeaderError::kLength, HeaderError::kSession}) {
+        HeaderError::kChecksum, HeaderError::kKind, HeaderError::kCodec, HeaderError::kLength,
+        HeaderError::kSession}) {
     for (const std::string_view other : seen) EXPECT_NE(Describe(error), other);
     seen.push_back(Describe(error));
   }
