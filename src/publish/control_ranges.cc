@@ -148,7 +148,8 @@ bool ControlServer::Start(ServedStream& stream, Member& member, PendingRead& pen
         pending.next = *at;
         break;
       }
-      Reply(member.route, control::Error{"no-records", "the stream is raw"});
+      Reply(member.route,
+            control::Error{"no-records", "the stream is raw", pending.read.request});
       member.reads.pop_front();
       return false;
     case control::ReadFrom::Kind::kSince:

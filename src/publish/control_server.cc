@@ -295,7 +295,7 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
   const auto [stream, member] = Find(route);
   if (member == nullptr) {
     ++counters_.bad_requests;
-    Reply(route, control::Error{"unknown-member", "say hello first"});
+    Reply(route, control::Error{"unknown-member", "say hello first", read.request});
     return;
   }
   control::Done done;
@@ -307,7 +307,8 @@ void ControlServer::OnRead(const std::string& route, const control::Read& read) 
     Reply(route, Stamped(*stream, done));  // a ping
   } else if (member->reads.size() >= kMostReads) {
     ++counters_.reads_refused;
-    Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way"});
+    Reply(route, control::Error{"too-many-reads", "answers to earlier ones are on their way",
+                                read.request});
   } else {
     ++counters_.reads;
     PendingRead pending;

@@ -481,7 +481,10 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
   if (found != asked_.end()) asked_.erase(asked_.begin(), found + 1);
   if (state_ != State::kCatchUp && state_ != State::kBridging) return;
   if (expected) {
-    if (done.outcome == control::Done::Outcome::kGone) {
+    const bool all_came = at_->unresolved || done.next <= at_->position;
+    if (!all_came && at_->position < known_head_) {
+      ForgetAsked();  // a part of the answer did not arrive: it is asked for first
+    } else if (done.outcome == control::Done::Outcome::kGone) {
       OnGone(done, now);
     } else if (at_->unresolved) {
       // Nothing is there yet to be read from where it begins. Should that turn out to be inside
@@ -489,8 +492,6 @@ void ModeMachine::OnDone(const control::Done& done, TimePoint now) {
       at_->unresolved.reset();
       shared_->Moved();
       BeginAt(done.next);
-    } else if (done.next > at_->position && at_->position < known_head_) {
-      ForgetAsked();  // a part of the answer did not arrive: it is asked for first
     } else if (!at_->begun && at_->aligned == false && done.next == at_->position) {
       BeginAt(at_->position);
     }

@@ -96,6 +96,8 @@ std::string_view Describe(HeaderError error) {
       return "unknown codec";
     case HeaderError::kLength:
       return "bad length";
+    case HeaderError::kSession:
+      return "no session";
   }
   return "unknown error";
 }
@@ -127,6 +129,7 @@ ParsedHeader ParseHeader(ByteSpan bytes) {
   header.position = LoadLittleEndian<std::uint64_t>(from + kPositionAt);
   header.length = LoadLittleEndian<std::uint32_t>(from + kLengthAt);
   if (!LengthIsSound(header)) return failure(HeaderError::kLength);
+  if (header.session == 0) return failure(HeaderError::kSession);
   header.records = LoadLittleEndian<std::uint32_t>(from + kRecordsAt);
   header.records_before = LoadLittleEndian<std::uint64_t>(from + kRecordsBeforeAt);
   header.time_ns = LoadLittleEndian<std::int64_t>(from + kTimeAt);

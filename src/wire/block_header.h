@@ -61,6 +61,7 @@ enum class HeaderError : std::uint8_t {
   kKind,       ///< unknown kind
   kCodec,      ///< unknown codec
   kLength,     ///< over kMaxBlockBytes, not 0 where it must be, or position + length overflows
+  kSession,    ///< 0, which no session has
 };
 
 /// A word for people: "bad magic", "unknown version" …

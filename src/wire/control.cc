@@ -193,8 +193,10 @@ ordered_json ToJson(const LetGo& let_go) {
 }
 
 ordered_json ToJson(const Error& error) {
-  return ordered_json::object(
-      {{"op", "error"}, {"code", error.code}, {"reason", error.reason}});
+  ordered_json object =
+      ordered_json::object({{"op", "error"}, {"code", error.code}, {"reason", error.reason}});
+  if (error.request) object["request"] = *error.request;
+  return object;
 }
 
 ordered_json ToJson(const SubscriberRow& row) {
@@ -395,6 +397,7 @@ class Members {
     for (const char c : text) {
       session = (session << 4) | static_cast<SessionId>(c <= '9' ? c - '0' : c - 'a' + 10);
     }
+    if (session == 0) Fail(name, "no session");
     return session;
   }
 
@@ -573,6 +576,7 @@ Message ParseError(Members& members) {
   Error error;
   error.code = members.Text("code", {}, 1, kMaxCodeBytes);
   error.reason = members.Text("reason", "");
+  if (members.Find("request") != nullptr) error.request = members.Unsigned("request");
   return error;
 }
 

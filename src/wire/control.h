@@ -158,6 +158,7 @@ struct LetGo {
 struct Error {
   std::string code;  ///< see PROTOCOL.md, "error"
   std::string reason;
+  std::optional<std::uint64_t> request = {};  ///< of the Read that it is about
   bool operator==(const Error&) const = default;
 };
 

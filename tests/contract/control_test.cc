@@ -248,7 +248,9 @@ TEST_P(Control, AReadOfTheLastRecordsOfARawStreamIsAnError) {
   ControlByHand peer(endpoint());
   EXPECT_EQ(peer.Join().records, RecordFormat::kRaw);
   peer.Send(control::Read{1, kSession, {ReadFrom::Kind::kLast, 1}, 100});
-  EXPECT_EQ(peer.Expect<control::Error>().code, "no-records");
+  const auto error = peer.Expect<control::Error>();
+  EXPECT_EQ(error.code, "no-records");
+  EXPECT_EQ(error.request, 1U);
   EXPECT_EQ(peer.Read(0, 100).bytes, "one\n");
 }
 
@@ -338,7 +340,9 @@ TEST_P(Control, ReadsBeyondTheCreditAreRefusedAndTheOthersAnsweredInOrder) {
       last = done->request;
       ++answered;
     } else {
-      EXPECT_EQ(std::get<control::Error>(message).code, "too-many-reads");
+      const auto& error = std::get<control::Error>(message);
+      EXPECT_EQ(error.code, "too-many-reads");
+      EXPECT_TRUE(error.request.has_value());
       ++refused;
     }
   }

@@ -24,6 +24,7 @@ bool Same(const ParsedHeader& a, const ParsedHeader& b) {
 
 void CheckSound(const BlockHeader& header) {
   Require(header.length <= kMaxBlockBytes);
+  Require(header.session != 0);
   Require(header.end() >= header.position);
   Require(header.kind == BlockKind::kData || header.length == 0);
   Require(header.kind == BlockKind::kEndOfStream || header.exit_status == 0);

@@ -119,7 +119,7 @@ const ANSWERS = {
     request: must(u64), outcome: must(oneOf('ok', 'gone', 'wrong-session')), session: must(session), next: must(u64),
     tail: must(u64), head: must(u64), ended: may(boolean, false), reason: may(text(256), ''),
   },
-  error: { code: must(text(64, 1)), reason: may(text(ANY), '') },
+  error: { code: must(text(64, 1)), reason: may(text(ANY), ''), request: may(u64) },
   stats: {
     stream: must(streamName), session: must(session), tail: must(u64), head: must(u64), counters: must(counters),
     subscribers_total: may(u64), subscribers: may(list(ANY, object(row)), []),

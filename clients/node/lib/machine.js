@@ -64,6 +64,7 @@ export class Machine {
 
   #welcome = null; // the last one
   #reader = null;
+  #lostBefore = 0n; // bytes of earlier sessions
   #start = null; // what to begin with: a `from` of a read that is no position
   #reads = new Reads();
   #asked = 0n; // behind the last byte that was asked for
@@ -382,6 +383,7 @@ export class Machine {
   // ---- where to begin, and sessions
 
   #makeReader(welcome, previous) {
+    this.#lostBefore += this.lost;
     this.#reader = new Reader({
       stream: welcome.stream,
       session: welcome.session,
@@ -683,18 +685,17 @@ export class Machine {
   /** Every byte before it was taken by the consumer, or reported lost. */
   #reported() {
     const reader = this.#reader;
-    if (reader.position === null) return reader.head; // nothing before it was asked for
-    return reader.seeking ? reader.position : this.#taken;
+    return reader.position === null || reader.seeking ? reader.position : this.#taken;
   }
 
   #sendStatus(now) {
-    if (this.#member !== 'yes') return;
+    if (this.#member !== 'yes' || this.#reader.position === null) return; // what it reads keeps it a member
     this.#statusAt = now;
     this.#statusTaken = this.#reported();
     this.#statusMode = this.mode;
     // The end is confirmed when the consumer has taken everything before it.
     const mode = this.mode === 'ended' && this.#statusTaken !== this.#end?.position ? 'catch-up' : this.mode;
-    this.#send({ op: 'status', session: this.#reader.session, position: this.#statusTaken, lost: this.#reader.lost, mode });
+    this.#send({ op: 'status', session: this.#reader.session, position: this.#statusTaken, lost: this.#lostBefore + this.#reader.lost, mode });
   }
 
   // ---- leaving

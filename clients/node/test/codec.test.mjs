@@ -28,6 +28,8 @@ test('a header names the first check that fails, in the order of section 3.2', (
   assert.equal(decodeHeader(encodeHeader(header({ codec: 2, length: 2 ** 30 }))).error, 'codec');
   assert.equal(decodeHeader(encodeHeader(header({ kind: 2, length: 1 }))).error, 'length');
   assert.equal(decodeHeader(encodeHeader(header({ position: 2n ** 64n - 8n }))).error, 'length');
+  assert.equal(decodeHeader(encodeHeader(header({ session: 0n, length: 2 ** 30 }))).error, 'length');
+  assert.equal(decodeHeader(encodeHeader(header({ session: 0n }))).error, 'session');
   assert.equal(decodeHeader(encodeHeader(header({ position: 2n ** 64n - 9n }))).error, undefined);
   assert.equal(decodeHeader(encodeHeader(header({ flags: 0xffff }))).error, undefined, 'reserved flags are ignored');
 });
@@ -101,9 +103,10 @@ test('a message that lacks a member, or has one out of range, is malformed', () 
   assert.equal(answer({ ...done, more: [1], reason: null }).reason, '');
   for (const bad of [
     { ...done, request: undefined }, { ...done, request: -1 }, { ...done, request: 2n ** 64n }, { ...done, request: 1.5 }, { ...done, request: '1' },
-    { ...done, outcome: 'perhaps' }, { ...done, session: '1F2E3D4C5B6A7988' }, { ...done, session: '1' }, { ...done, tail: 3 }, { ...done, ended: 1 },
-    { ...done, reason: 'x'.repeat(257) }, [], 'x', { request: 1 }, { op: 1 },
+    { ...done, outcome: 'perhaps' }, { ...done, session: '1F2E3D4C5B6A7988' }, { ...done, session: '1' }, { ...done, session: '0'.repeat(16) }, { ...done, tail: 3 }, { ...done, ended: 1 },
+    { ...done, reason: 'x'.repeat(257) }, [], 'x', { request: 1 }, { op: 1 }, { op: 'error', code: 'x', request: -1 },
   ]) assert.throws(() => answer(bad), { name: 'MalformedError' }, JSON.stringify(bad, (_, value) => (typeof value === 'bigint' ? `${value}` : value)));
+  assert.deepEqual(answer({ op: 'error', code: 'x', request: 2n ** 64n - 1n }), { op: 'error', code: 'x', reason: '', request: 2n ** 64n - 1n });
   assert.deepEqual(answer({ op: 'new-one', x: 1 }), { op: 'new-one', unknown: true });
   assert.deepEqual(answer({ op: 'welcome', v: 2, stream: 7 }), { op: 'welcome', v: 2 });
   assert.throws(() => decodeRequest(Buffer.alloc(8193, ' ')), { name: 'MalformedError' });

@@ -328,6 +328,9 @@ test('4.2: what is known of a session that is over is a gap; the next one begins
   bench.answer(5, 10, { session: OTHER });
   assert.equal(bench.ledger.lost, 55n);
   assert.equal(bench.ledger.position, 10n);
+  bench.takeAll();
+  bench.pass(500);
+  assert.equal(bench.last('status').lost, 55n, 'of all sessions');
 });
 
 test('4.2: without follow another session is no end', () => {
@@ -393,6 +396,15 @@ test('6.2: unknown-member means hello, and what was asked for is asked again fro
   assert.equal(bench.sent.at(-1).op, 'hello');
   bench.welcome({ head: 200n });
   assert.deepEqual(bench.reads().map(({ from, max }) => [from, max]), [[100n, 100]]);
+});
+
+test('6.3: no status is sent before it is known where it begins', () => {
+  const bench = new Bench({ from: { last: 3n } });
+  bench.welcome({ head: 200n });
+  bench.pass(500);
+  assert.equal(bench.last('status'), undefined);
+  bench.answer(170, 200);
+  assert.ok(bench.last('status') !== undefined);
 });
 
 test('6.3: a status every 250 ms while it moves, every 2 s while not, and for each eighth of a window', () => {

@@ -21,7 +21,7 @@ U64_MAX = (1 << 64) - 1
 REQUIRED: Any = object()
 
 _STREAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_SESSION = re.compile(r"[0-9a-f]{16}")
+_SESSION = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _ID = re.compile(r"[0-9a-fA-F]{1,64}")
 
 
@@ -286,6 +286,7 @@ class Error(Message):
     OP = "error"
     code: str = _m(text(64, 1))
     reason: str = _m(any_text, "")
+    request: Optional[int] = _m(u64, None)
 
 
 _ROW = members(

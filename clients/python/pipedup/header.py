@@ -33,8 +33,8 @@ _CHECKED_BYTES = HEADER_BYTES - _CHECK.size
 class BadMessage(ValueError):
     """A message that must be counted and dropped (section 4.3).
 
-    `error` is one word: `truncated`, `magic`, `version`, `check`, `kind`, `codec` or `length` for
-    the header, in the order in which it is checked; `frames` or `topic` for the form of the
+    `error` is one word: `truncated`, `magic`, `version`, `check`, `kind`, `codec`, `length` or
+    `session` for the header, in the order in which it is checked; `frames` or `topic` for the form of the
     message; `payload`, `checksum` or `zstd` for its payload.
     """
 
@@ -90,6 +90,8 @@ def parse_header(frame: Buffer, at: int = 0) -> Header:
     most = MAX_BLOCK_BYTES if header.kind == DATA else 0
     if header.length > most or header.position > MAX_POSITION - header.length:
         raise BadMessage("length", str(header.length))
+    if header.session == 0:
+        raise BadMessage("session")
     return header
 
 

@@ -211,7 +211,7 @@ class Reader:
         if self._leave_by is not None:
             return min(self._leave_by, self._hello_due())
         times = [self._dead_at, self._hello_due()]
-        if self._is_member:
+        if self._is_member and self.position is not None:
             times.append(self._told_at + self._tell_every(self._moved()))
         if self.options.give_up:
             times.append(self._last_heard + self.options.give_up)
@@ -654,7 +654,7 @@ class Reader:
             return self._taken
         if self.begun:
             return self._began
-        return self._welcome.tail if self._welcome else 0
+        return self.position or 0
 
     def _mode(self) -> str:
         if self._end_taken:
@@ -672,6 +672,8 @@ class Reader:
         """Send a status if one is due."""
         if self._welcome is None or not self._is_member or self.session is None:
             return
+        if self.position is None:
+            return  # what it reads keeps it a member
         status = Status(self.session, self._confirmed(), self._mode(), self._taken_lost)
         told = self._told
         if told is not None and not at_once and told.mode == status.mode:

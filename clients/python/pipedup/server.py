@@ -129,7 +129,8 @@ class Server:
             if member is not None:
                 self._remove(member, "left")
         elif member is None:
-            self._answer(connection, Error("unknown-member", "say hello first"))
+            about = request.request if isinstance(request, Read) else None
+            self._answer(connection, Error("unknown-member", "say hello first", about))
         elif isinstance(request, Status):
             self._on_status(member, request)
         elif isinstance(request, Read):
@@ -251,17 +252,17 @@ class Server:
             return
         if len(member.ranges) >= READS_A_MEMBER:
             self.counters["reads_refused"] += 1
-            self._answer(member.connection, Error("too-many-reads", f"{READS_A_MEMBER} at a time"))
+            self._answer(member.connection, Error("too-many-reads", f"{READS_A_MEMBER} at a time", read.request))
             return
         if isinstance(read.from_, control.Last):
             if self._records == "raw":
-                self._answer(member.connection, Error("no-records", "the stream is raw"))
+                self._answer(member.connection, Error("no-records", "the stream is raw", read.request))
                 return
             begin = self._kept.last(read.from_.count)
         elif isinstance(read.from_, control.Since):
             begin = self._kept.since(read.from_.time)
         else:
-            begin = read.from_
+            begin = min(read.from_, self._kept.head)
         member.ranges.append(_Range(read.request, begin, read.max))
 
     def _done(self, request: int, outcome: str, next_position: int) -> Message:

@@ -104,6 +104,8 @@ class GoldenFrames(unittest.TestCase):
         header.parse_header(header.build_header(1, 1, 2**64 - 2, length=1))
         with self.assertRaises(header.BadMessage):
             header.parse_header(header.build_header(1, 1, 2**64 - 1, length=1))
+        with self.assertRaisesRegex(header.BadMessage, "session"):
+            header.parse_header(header.build_header(1, 0, 0))
 
 
 class GoldenControl(unittest.TestCase):
@@ -131,6 +133,11 @@ class GoldenControl(unittest.TestCase):
             assert isinstance(status, control.Status)
             self.assertEqual(str(status.position), number)
 
+    def test_an_error_may_tell_the_request(self) -> None:
+        about = control.Error("no-records", "", 2**64 - 1)
+        self.assertEqual(control.parse_answer(control.encode(about)), about)
+        self.assertIsNone(control.parse_answer(b'{"op":"error","code":"x"}').request)  # type: ignore[attr-defined]
+
     def test_wrong_members_are_malformed(self) -> None:
         good = '"op":"status","session":"00000000000000a5","position":1,"mode":"live"'
         control.parse_request(("{%s}" % good).encode())
@@ -138,7 +145,7 @@ class GoldenControl(unittest.TestCase):
         for old, new in (
             (":1,", ":-1,"), (":1,", ":1.0,"), (":1,", ":1e3,"), (":1,", ":true,"), (":1,", ':"1",'),
             (":1,", ":18446744073709551616,"), (":1,", ":null,"), (":1,", ":NaN,"),
-            ("a5", "A5"), ("00a5", "a5"), ("00a5", "0000a5"), ("live", "Live"), ("live", "dead"),
+            ("a5", "A5"), ("00a5", "a5"), ("00a5", "0000a5"), ("a5", "00"), ("live", "Live"), ("live", "dead"),
             ('"mode"', '"position":2,"mode"'), ('"mode":"live"', '"mode":["live"]'),
             ('"op":"status",', ""), ('"mode":"live"', '"mode":"live","x":' + "[" * 16 + "]" * 16),
         ):  # fmt: skip

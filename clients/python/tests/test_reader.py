@@ -89,7 +89,10 @@ class Joining(unittest.TestCase):
 
     def test_now_begins_behind_the_last_finished_record(self) -> None:
         fake = Fake()
-        self.assertEqual(reads(fake.welcome(head=100)), [(control.Last(0), 1 << 20)])
+        actions = fake.welcome(head=100)
+        self.assertEqual(reads(actions), [(control.Last(0), 1 << 20)])
+        actions += fake.step(1.0)
+        self.assertFalse([each for each in actions if isinstance(each, control.Status)], "no position yet")
         fake.block(90, b"unfinished", on_data=False, flags=1)
         self.assertEqual([(type(i), i.position) for i in fake.items], [(NewSession, 90), (Block, 90)])
 

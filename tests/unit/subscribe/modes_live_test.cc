@@ -160,6 +160,20 @@ TEST_F(LiveMode, WhatRetentionTookIsReportedWithExactNumbers) {
   EXPECT_EQ(machine_->counters().lost_records, 20U);
 }
 
+TEST_F(LiveMode, WhatDidNotArriveOfAnAnswerIsAskedForAgainBeforeWhatIsGoneBehindItIsLost) {
+  MakeLiveAt(160);
+  Live(800, 960);
+  Gone(320, 480, 960);  // [160, 320) was sent, and was damaged on the way
+  EXPECT_TRUE(actions_.gaps.empty());
+  Replay(160, 320);
+  Gone(320, 480, 960);
+  Replay(480, 800);
+  ASSERT_EQ(actions_.gaps.size(), 1U);
+  EXPECT_EQ(actions_.gaps[0].from, 320U);
+  EXPECT_EQ(actions_.gaps[0].to, 480U);
+  EXPECT_EQ(actions_.delivered, Text(160, 320) + Text(480, 960));
+}
+
 TEST_F(LiveMode, WaitingBlocksAreDeliveredWhenRetentionPassesTheHoleBeforeThem) {
   MakeLiveAt(160);
   Live(480, 640);

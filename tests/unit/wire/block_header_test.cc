@@ -237,12 +237,20 @@ TEST(BlockHeader, APositionThatOverflowsWithItsLengthIsRefused) {
   EXPECT_EQ(Parse(Encoded(header)).header, header);
 }
 
+TEST(BlockHeader, NoSessionIsRefused) {
+  BlockHeader header = DataHeader();
+  header.session = 0;
+  ExpectError(Parse(Encoded(header)), HeaderError::kSession);
+  header.length = kMaxBlockBytes + 1;  // is looked at before
+  ExpectError(Parse(Encoded(header)), HeaderError::kLength);
+}
+
 TEST(BlockHeader, EveryErrorHasItsOwnWords) {
   std::vector<std::string_view> seen;
   for (const HeaderError error :
        {HeaderError::kTruncated, HeaderError::kMagic, HeaderError::kVersion,
-        HeaderError::kChecksum, HeaderError::kKind, HeaderError::kCodec,
-        HeaderError::kLength}) {
+        HeaderError::kChecksum, HeaderError::kKind, HeaderError::kCodec, HeaderError::kLength,
+        HeaderError::kSession}) {
     for (const std::string_view other : seen) EXPECT_NE(Describe(error), other);
     seen.push_back(Describe(error));
   }

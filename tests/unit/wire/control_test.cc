@@ -163,6 +163,8 @@ TEST(Control, TheShortMessagesSurviveTheRoundTrip) {
   ExpectRoundTrip(Refused{"version", "this is version 1, you speak 2"});
   ExpectRoundTrip(LetGo{"took nothing for 30 s"});
   ExpectRoundTrip(Error{"unknown-member", ""});
+  ExpectRoundTrip(Error{"too-many-reads", "", 0});
+  ExpectRoundTrip(Error{"too-many-reads", "", kMax});
 }
 
 TEST(Control, AsManyStreamsAsFitAreListedAndTheRestIsAskedForWithTheLastName) {
@@ -445,6 +447,9 @@ TEST(Control, EachBadMemberIsNamed) {
       {kRead, "1f2e3d4c5b6a7988", "1f2e3d4c5b6a798", "session: not 16"},
       {kRead, "1f2e3d4c5b6a7988", "1f2e3d4c5b6a79880", "session: not 16"},
       {kRead, R"("1f2e3d4c5b6a7988")", "1", "session: not a string"},
+      {kRead, "1f2e3d4c5b6a7988", "0000000000000000", "session: no session"},
+      {kStatus, "1f2e3d4c5b6a7988", "0000000000000000", "session: no session"},
+      {kWelcome, "1f2e3d4c5b6a7988", "0000000000000000", "session: no session"},
       {kRead, R"("from":5,)", "", "from: missing"},
       {kRead, R"("from":5)", R"("from":-5)", "from: not an unsigned"},
       {kRead, R"("from":5)", R"("from":"start")", "from: not an unsigned"},
@@ -498,6 +503,7 @@ TEST(Control, RefusalsAndErrorsNeedACode) {
   ExpectFails(R"({"op":"error","code":""})", "error: code: too short");
   ExpectParses(R"({"op":"error","code":"of-a-later-version"})",
                Error{"of-a-later-version", ""});
+  ExpectFails(R"({"op":"error","code":"no-records","request":-1})", "error: request: not an");
 }
 
 TEST(Control, EveryPrefixOfEveryMessageIsRefused) {
