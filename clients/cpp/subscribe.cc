@@ -55,7 +55,8 @@ pipedup::SubscriberOptions MakeOptions(const Arguments& arguments) {
   if (arguments.Has("--resume")) {
     pipedup::ResumePoint point;
     std::ifstream file(arguments.Text("--resume"));
-    if (file >> point.stream >> point.session >> point.position) options.resume = point;
+    if (file >> point.stream >> point.session >> point.position >> point.ended)
+      options.resume = point;
   }
   return options;
 }
@@ -63,7 +64,8 @@ pipedup::SubscriberOptions MakeOptions(const Arguments& arguments) {
 /// A program that puts what it makes of the stream into a database keeps this beside it, in the
 /// same transaction. In a file of its own it is only right when the process ends in peace.
 void Keep(const pipedup::ResumePoint& point, const std::string& file) {
-  std::ofstream(file) << point.stream << ' ' << point.session << ' ' << point.position << '\n';
+  std::ofstream(file) << point.stream << ' ' << point.session << ' ' << point.position << ' '
+                      << point.ended << '\n';
 }
 
 /// One run: the exit status of pipedup-sub for what became of it.

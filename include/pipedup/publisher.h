@@ -21,16 +21,16 @@ struct PublisherOptions {
   /// "host", "host:port", "ipc:///path"; port 0 is any free pair of ports. Anything but this
   /// machine needs keys or `insecure`.
   std::vector<std::string> bind = {"tcp://127.0.0.1:5590"};
-  bool insecure = false;     ///< anyone who can connect may read the stream
-  std::string curve_secret;  ///< file with the secret key; empty: nothing is encrypted
-  std::string allow_keys;    ///< file with the public keys that are let in
+  bool insecure = false;          ///< anyone who can connect may read the stream
+  std::string curve_secret = {};  ///< file with the secret key; empty: nothing is encrypted
+  std::string allow_keys = {};    ///< file with the public keys that are let in
   RecordFormat records = RecordFormat::kLines;
   /// An unfinished record is published after this; finished ones at once.
   std::chrono::nanoseconds max_delay = std::chrono::milliseconds(100);
   std::uint64_t retain_bytes = 64 * 1024 * 1024;  ///< 1 MiB to 1 TiB
   /// A directory on disk: the stream outlives this process, and the next publisher there goes
   /// on with the same session. Empty: in memory, gone at the end.
-  std::string journal;
+  std::string journal = {};
   /// Write waits for the slowest subscriber that is no tap, before retention would pass it.
   bool wait = false;
   std::chrono::nanoseconds stall_limit = std::chrono::seconds(30);  ///< then it is let go
@@ -46,9 +46,9 @@ struct PublisherOptions {
 /// A stream, its journal, and a thread of its own that serves it to any number of subscribers.
 /// None of them makes Write wait, unless `wait` says so.
 ///
-/// Threads: Write by one at a time; the others by any. Signals are left to the program: no
-/// thread made here takes any. Several publishers in a process are possible, each with
-/// endpoints of its own. fork: the child may use nothing that was made before.
+/// Threads: any; a Close waits for the Write that is under way. Signals are left to the
+/// program: no thread made here takes any. Several publishers in a process are possible, each
+/// with endpoints of its own. fork: the child may use nothing that was made before.
 ///
 /// For endpoints that strangers can reach, run pipedup-pub: it holds each connection by itself
 /// to the limits of the protocol (section 10.1), which takes hooks that a library may not set.

@@ -21,6 +21,7 @@ struct ResumePoint {
   std::string stream;
   SessionId session = 0;  ///< 0: nothing was read
   Position position = 0;  ///< of the next byte
+  bool ended = false;     ///< the session's end was read
 };
 
 struct SubscriberOptions {
@@ -29,22 +30,23 @@ struct SubscriberOptions {
   /// one that dies is not felt. At least one, none twice.
   std::vector<std::string> endpoints = {"tcp://127.0.0.1:5590"};
   /// None: the one that the publisher has.
-  std::optional<std::string> stream;
-  StartAt from;
-  /// Goes on there, and `from` counts only if its session is gone; what was missed of that is
-  /// then a Gap, as far as it is known. `stream`, if that is not given, is that of the point.
-  std::optional<ResumePoint> resume;
+  std::optional<std::string> stream = {};
+  StartAt from = {};
+  /// Goes on there, and `from` counts only if its session is gone: unless that had ended, a Gap
+  /// of no length says then that what came behind the point is lost, as much as it was.
+  /// `stream`, if that is not given, is that of the point.
+  std::optional<ResumePoint> resume = {};
   /// Files with the publisher's public key and with this subscriber's secret key (CURVE); both
   /// or none.
-  std::string server_key;
-  std::string curve_secret;
-  bool follow = false;  ///< stay through the end of a session and through publisher restarts
-  bool tap = false;     ///< never make a producer wait
-  bool attach = true;   ///< read the publisher's journal itself if it is on this machine
-  std::string name;     ///< shown to operators, at most 85 bytes; empty: host and process id
+  std::string server_key = {};
+  std::string curve_secret = {};
+  bool follow = false;    ///< stay through the end of a session and through publisher restarts
+  bool tap = false;       ///< never make a producer wait
+  bool attach = true;     ///< read the publisher's journal itself if it is on this machine
+  std::string name = {};  ///< shown to operators, at most 85 bytes; empty: host and process id
   std::chrono::nanoseconds give_up = std::chrono::seconds(30);    ///< 0: never
   std::chrono::nanoseconds dead_after = std::chrono::seconds(3);  ///< 200 ms to 1 h
-  std::uint64_t hold_bytes = 16 * 1024 * 1024;  ///< received and not taken; 2 MiB to 1 GiB
+  std::uint64_t hold_bytes = 16 * 1024 * 1024;  ///< received and not taken; 4 MiB to 1 GiB
 };
 
 /// One stream, read in a thread of its own: what it receives waits here to be taken, and what
@@ -58,9 +60,10 @@ struct SubscriberOptions {
 /// may use in the child what was made before.
 class Subscriber {
  public:
-  /// A session begins, or goes on where an earlier reader, or the session before
-  /// it, has stopped. Comes
-  /// before the first block of each session.
+  /// A session begins, or goes on where an earlier reader, or the session before it, has
+  /// stopped. Comes before the first block of each session. Without an End before it, the
+  /// publisher of the session before has vanished: what it published last, and nobody here has
+  /// heard of, is missing.
   struct Begin {
     std::string stream;
     SessionId session = 0;
@@ -91,12 +94,13 @@ class Subscriber {
     std::optional<std::uint32_t> exit_status;  ///< of the producer, where that is known
   };
 
-  /// Nothing more comes, and the stream had not ended.
+  /// Nothing more comes, and the stream had not ended. This subscriber has left.
   struct Failure {
     enum class Kind : std::uint8_t {
       kUnreachable,  ///< no publisher was found in `give_up`
       kVanished,     ///< it was lost before the end of the stream, and not found again
-      kRefused,      ///< by the publisher: another version, no such stream, not allowed
+      kRefused,  ///< by the publisher: another version, no such stream, not allowed, or what
+                 ///< was asked for makes no sense there
     };
     Kind kind = Kind::kUnreachable;
     std::string text;  ///< for people
@@ -107,7 +111,7 @@ class Subscriber {
   /// Begins to connect, and returns at once. Throws std::runtime_error if an option is out of
   /// range, a key cannot be read, or the process lacks descriptors.
   explicit Subscriber(SubscriberOptions options);
-  /// Tells the publisher that it leaves, and how far it has read: waits half a second at most.
+  /// Tells the publisher that it leaves, and how far it has read: waits a second at most.
   ~Subscriber();
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;

@@ -49,7 +49,8 @@ void EventLoop::Remove(WatchId id) {
 }
 
 EventLoop::TimerId EventLoop::After(Duration delay, Callback callback) {
-  const TimePoint due = now_ + delay;
+  // "For ever" is further than the clock goes.
+  const TimePoint due = delay < TimePoint::max() - now_ ? now_ + delay : TimePoint::max();
   timers_[next_id_] = {std::move(callback), Duration(0), due};
   due_.emplace(due, next_id_);
   return next_id_++;

@@ -37,7 +37,11 @@ void LoopThread::Run() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !jobs_.empty(); });
     lock.unlock();
-    RunJobs();
+    try {
+      RunJobs();
+    } catch (const std::exception&) {
+      // Told once is enough.
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #include "pipedup/publisher.h"
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -32,7 +33,7 @@ namespace {
 constexpr std::uint64_t kRetainMin = 1024 * 1024;
 constexpr std::uint64_t kRetainMax = 1024ULL * 1024 * 1024 * 1024;
 constexpr int kZstdMax = 19;
-constexpr std::size_t kPieceBytes = 64 * 1024;  // less than the pipe holds
+constexpr auto kLookEvery = std::chrono::milliseconds(100);  // whether anybody reads the pipe
 
 void CheckRanges(const PublisherOptions& options) {
   std::string wrong;
@@ -44,8 +45,11 @@ void CheckRanges(const PublisherOptions& options) {
     wrong = "zstd_level: 0 to 19 are possible";
   } else if (options.max_subs == 0) {
     wrong = "max_subs: nobody could subscribe";
-  } else if (options.max_delay.count() < 0 || options.linger.count() < 0) {
-    wrong = "times: not negative";
+  } else if (options.bind.empty()) {
+    wrong = "bind: there is no endpoint";
+  } else if (options.max_delay.count() < 0 || options.linger.count() < 0 ||
+             options.stall_limit.count() <= 0) {
+    wrong = "times: not negative, and a stall_limit of more than nothing";
   }
   if (!wrong.empty()) throw Error(wrong, kExitUsage);
 }
@@ -87,30 +91,33 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
         options_(MakePubOptions(options)),
         context_(ReadPublisherKeys(options_.curve_secret)) {
     std::tie(read_end_, write_end_) = MakePipe();
+    SetNonBlocking(write_end_.get());
     thread_.Do([this] { Start(); });
   }
 
   ~Run() override {
-    thread_.Do([this] {
-      if (source_ && !input_ended_) source_->Finish();
-      source_.reset();
-      if (!options_.journal.empty()) stream_->Leave();
-      stream_.reset();
-      server_.reset();
-      journal_.reset();
-    });
+    try {
+      thread_.Do([this] { End(); });
+    } catch (const std::exception&) {
+      // It has failed once already, and there is nobody left to tell.
+    }
   }
 
   void Write(std::span<const std::byte> bytes) {
+    const std::lock_guard lock(writing_);
     CheckAlive();
     if (!write_end_) throw std::runtime_error("publish: the stream was closed");
     while (!bytes.empty()) {
-      const IoResult result =
-          WriteAll(write_end_.get(), bytes.first(std::min(bytes.size(), kPieceBytes)));
+      // The other end is this object's, so it is there.
+      const IoResult result = WriteAll(write_end_.get(), bytes);
       bytes = bytes.subspan(result.count);
       if (result.status == IoStatus::kFailed)
         throw std::runtime_error("publish: " + ErrnoText(result.error));
-      CheckAlive();
+      if (result.status == IoStatus::kWouldBlock) {
+        std::array<PollItem, 1> room = {{{write_end_.get(), PollItem::For::kWrite}}};
+        Poll(room, kLookEvery);
+        CheckAlive();
+      }
     }
   }
 
@@ -122,11 +129,13 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
   }
 
   std::vector<std::string> Close(std::optional<std::uint32_t> exit_status) {
+    std::unique_lock writing(writing_);
     CheckAlive();
     if (write_end_) {
       thread_.Do([&] { exit_status_ = exit_status.value_or(kUnknownExitStatus); });
       write_end_.Reset();  // the source reads what is left, and sees the end
     }
+    writing.unlock();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return unconfirmed_ || !failure_.empty(); });
     if (!failure_.empty()) throw std::runtime_error(failure_);
@@ -163,7 +172,7 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
     PublishedStreamEvents& events = *this;
     stream_.emplace(*server_, *journal_, std::move(stream), events);
     source_.emplace(thread_.loop(), *journal_, read_end_.get(), options_.max_delay,
-                    [this](int) { OnInputEnd(); });
+                    [this](int error) { OnInputEnd(error); });
     if (journal_->sync_fd() < 0) return;
     thread_.loop().OnReadable(journal_->sync_fd(), [this] {
       journal_->Synced();
@@ -180,8 +189,19 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
     }
   }
 
-  void OnInputEnd() {
+  /// What was written is published; the stream has not ended unless Close said so.
+  void End() {
+    if (source_ && !input_ended_) source_->Finish();
+    source_.reset();
+    if (stream_ && !options_.journal.empty()) stream_->Leave();
+    stream_.reset();
+    server_.reset();
+    journal_.reset();
+  }
+
+  void OnInputEnd(int error) {
     input_ended_ = true;
+    if (error != 0) return OnFailure("read what was written: " + ErrnoText(error));
     if (!exit_status_) return;  // it is being destroyed
     journal_->Settle();
     stream_->End(*exit_status_);
@@ -221,23 +241,17 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
     if (!failure_.empty()) throw std::runtime_error(failure_);
   }
 
-  // Nobody reads the pipe any more. A Write that waits there must get on to see that.
   void OnFailure(const std::string& what) {
-    {
-      const std::lock_guard lock(mutex_);
-      failure_ = "publish: " + what;
-      changed_.notify_all();
-    }
-    std::vector<std::byte> away(kPieceBytes);
-    while (IsReadable(read_end_.get())) {
-      if (ReadSome(read_end_.get(), away).status != IoStatus::kOk) return;
-    }
+    const std::lock_guard lock(mutex_);
+    failure_ = "publish: " + what;
+    changed_.notify_all();
   }
 
   const std::function<void(std::string_view)> log_;
   const PubOptions options_;
   Context context_;
   UniqueFd read_end_;
+  std::mutex writing_;  // of the next one
   UniqueFd write_end_;
 
   // Of the loop.

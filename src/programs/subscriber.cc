@@ -20,12 +20,12 @@ namespace pipedup {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-constexpr std::uint64_t kItemBytes = 256;          // what an item takes beside its bytes
+constexpr std::uint64_t kItemBytes = 256;  // what an item takes beside its bytes
 // Taken, before the loop is woken for it: while more waits, and when nothing does. A publisher
 // that waits for this one hears of it that way.
 constexpr std::uint64_t kTellAfter = 1024 * 1024;
 constexpr std::uint64_t kTellWhenEmpty = 32 * 1024;
-constexpr std::uint64_t kHoldMin = 2 * 1024 * 1024;
+constexpr std::uint64_t kHoldMin = 4 * 1024 * 1024;  // what is asked for at once
 constexpr std::uint64_t kHoldMax = 1024ULL * 1024 * 1024;
 
 /// Where the reader of a session stands.
@@ -36,7 +36,8 @@ struct Place {
 
 std::vector<ReceiverOptions> MakeReceivers(const SubscriberOptions& options) {
   if (options.hold_bytes < kHoldMin || options.hold_bytes > kHoldMax)
-    throw Error("hold_bytes: 2 MiB to 1 GiB are possible", kExitUsage);
+    throw Error("hold_bytes: 4 MiB to 1 GiB are possible", kExitUsage);
+  if (options.give_up.count() < 0) throw Error("give_up: not negative", kExitUsage);
   SubscribeOptions made;
   made.endpoints = options.endpoints;
   made.stream = options.stream;
@@ -65,6 +66,7 @@ class Subscriber::Run final : private StreamEvents {
       : options_(std::move(options)),
         context_(ReadSubscriberKeys(options_.server_key, options_.curve_secret)) {
     if (options_.resume) resume_point_ = *options_.resume;
+    resuming_ = options_.resume && options_.resume->session != 0;
     const std::vector<ReceiverOptions> receivers = MakeReceivers(options_);
     thread_.Do([&] {
       StreamEvents& events = *this;
@@ -74,19 +76,14 @@ class Subscriber::Run final : private StreamEvents {
   }
 
   ~Run() override {
-    thread_.Do([this] {
-      thread_.loop().Cancel(tick_);
-      Position position = 0;
-      bool ended = false;
-      {
-        const std::lock_guard lock(mutex_);
-        position = TakenPosition();
-        ended = dealt_with_end_ && reader_->progress().ended;
-      }
-      reader_->Stop();
-      reader_->SayGoodbye(position, ended);
-      reader_.reset();
-    });
+    try {
+      thread_.Do([this] {
+        Leave();
+        reader_.reset();
+      });
+    } catch (const std::exception&) {
+      // It has failed once already, and there is nobody left to tell.
+    }
   }
 
   std::optional<Item> Next(std::chrono::nanoseconds patience) {
@@ -122,7 +119,7 @@ class Subscriber::Run final : private StreamEvents {
 
   void Take(const Item& item) {
     if (const auto* const begin = std::get_if<Begin>(&item)) {
-      resume_point_ = {begin->stream, begin->session, begin->position};
+      resume_point_ = {begin->stream, begin->session, begin->position, false};
     } else if (const auto* const block = std::get_if<Block>(&item)) {
       taken_ = {block->session, block->end()};
       taken_bytes_ = block->bytes.size() + kItemBytes;
@@ -130,6 +127,7 @@ class Subscriber::Run final : private StreamEvents {
       taken_ = {gap->session, gap->to};
     } else if (const auto* const end = std::get_if<End>(&item)) {
       taken_ = {end->session, end->position};
+      resume_point_.ended = resume_point_.session == end->session;
       DealtWith();  // there is nothing to do about it
       dealt_with_end_ = true;
       over_ = !options_.follow;
@@ -159,13 +157,14 @@ class Subscriber::Run final : private StreamEvents {
         const std::lock_guard lock(mutex_);
         telling_ = false;
       }
-      if (reader_) OnReceived();
+      if (!left_) OnReceived();
     });
   }
 
   // ---- in the loop ----
 
   void OnBegin(const control::Welcome& session, Position position) override {
+    resuming_ = false;
     const bool continues = options_.resume && options_.resume->session == session.session &&
                            options_.resume->position == position;
     begin_ = Begin{session.stream, session.session, position, session.records, continues};
@@ -186,12 +185,24 @@ class Subscriber::Run final : private StreamEvents {
 
   void OnGap(const Gap& gap) override { Push(gap); }
 
-  void OnSessionChanged(const control::Welcome&, SessionId) override { begin_.reset(); }
+  void OnSessionChanged(const control::Welcome&, SessionId) override {
+    begin_.reset();
+    renamed_.clear();
+    if (!std::exchange(resuming_, false) || options_.resume->ended) return;
+    Gap gap;
+    gap.session = options_.resume->session;
+    gap.from = gap.to = options_.resume->position;
+    gap.reason = "the session that was read is gone";
+    Push(gap);
+  }
 
   void OnSessionContinues(const control::Welcome& now, SessionId old,
                           Position position) override {
     begin_ = Begin{now.stream, now.session, position, now.records, true};
-    if (now.session != old) renamed_ = {old, position};
+    if (now.session == old) return;
+    renamed_.push_back({old, position});
+    begin_position_ =
+        std::exchange(resuming_, false) ? position : std::min(begin_position_, position);
   }
 
   void OnEndOfStream(Position position, std::uint32_t exit_status) override {
@@ -203,6 +214,7 @@ class Subscriber::Run final : private StreamEvents {
   }
 
   void OnReceived() override {
+    if (failed_) return;
     std::uint64_t queued = 0;
     Position taken = 0;
     {
@@ -213,7 +225,10 @@ class Subscriber::Run final : private StreamEvents {
     reader_->SetProgress(queued, taken);
   }
 
-  void OnFail(int, const std::string& text) override { Fail(Failure::Kind::kRefused, text); }
+  void OnFail(int exit_status, const std::string& text) override {
+    Fail(exit_status == kExitUnreachable ? Failure::Kind::kVanished : Failure::Kind::kRefused,
+         text);
+  }
 
   void OnMode(const std::string&, control::Mode) override {}
   void OnLetGo(const std::string&, const std::string&) override {}
@@ -244,25 +259,49 @@ class Subscriber::Run final : private StreamEvents {
     return 0;
   }
 
+  // What comes after it would be taken for dealt with. It may be one of the reader's own calls
+  // that led here.
   void Fail(Failure::Kind kind, const std::string& text) {
     Push(Failure{kind, text});
     failed_ = true;
+    thread_.Post([this] { Leave(); });
   }
 
-  /// Every byte of the present session before it was dealt with, or reported lost. The lock is
-  /// held.
+  /// Tells the publisher how far it has read, and that it leaves.
+  void Leave() {
+    if (!reader_ || std::exchange(left_, true)) return;
+    thread_.loop().Cancel(tick_);
+    Position position = 0;
+    bool ended = false;
+    {
+      const std::lock_guard lock(mutex_);
+      position = TakenPosition();
+      ended = dealt_with_end_ && reader_->progress().ended;
+    }
+    reader_->Stop();
+    reader_->SayGoodbye(position, ended);
+    reader_->Close();
+  }
+
+  /// Every byte of the present session before it was dealt with, or reported lost: at least.
+  /// The lock is held.
   Position TakenPosition() const {
     const Progress& at = reader_->progress();
     if (!at.begun) return reader_->located() ? at.position : 0;
-    if (items_.empty() && !taken_) return at.position;
+    if (items_.empty() && !taken_ && !failed_) return at.position;
     if (dealt_with_.session == at.session)
       return std::max(dealt_with_.position, begin_position_);
-    if (dealt_with_.session != 0 && dealt_with_.session == renamed_.session)
-      return std::min(dealt_with_.position, renamed_.position);
-    return begin_position_;
+    // An earlier session, of which this one has the bytes at the same positions up to where it
+    // took over.
+    const auto old = std::ranges::find(renamed_, dealt_with_.session, &Place::session);
+    if (old == renamed_.end()) return begin_position_;
+    return std::min(
+        dealt_with_.position,
+        std::ranges::min_element(old, renamed_.end(), {}, &Place::position)->position);
   }
 
   void Tick() {
+    if (failed_) return;
     OnReceived();
     const Duration silence = thread_.loop().now() - reader_->last_heard();
     const bool waits = !reader_->progress().ended || options_.follow;
@@ -284,7 +323,9 @@ class Subscriber::Run final : private StreamEvents {
   EventLoop::TimerId tick_ = 0;
   std::optional<Begin> begin_;
   Position begin_position_ = 0;
-  Place renamed_;  // where the session before this one became this one
+  std::vector<Place> renamed_;  // sessions that became this one, oldest first, and where
+  bool resuming_ = false;       // at a point whose session may be gone
+  bool left_ = false;
   bool failed_ = false;
 
   // Of whoever takes.

@@ -412,7 +412,9 @@ void ModeMachine::ForgetAsked() {
   for (Asked& asked : asked_) asked.stale = true;
 }
 
-void ModeMachine::Ping() {
+void ModeMachine::Ping(TimePoint now) {
+  if (first_ping_ <= last_control_) first_ping_ = now;
+  last_ping_ = now;
   control::Read ping;
   ping.request = 0;  // no range is waited for
   ping.session = session_;
@@ -884,9 +886,7 @@ void ModeMachine::OnTick(TimePoint now) {
   }
   const Duration ping_every = std::min<Duration>(options_.dead_after * 2 / 3, kPingEvery);
   if (now - last_control_ >= ping_every && now - last_ping_ >= ping_every) {
-    if (first_ping_ <= last_control_) first_ping_ = now;
-    last_ping_ = now;
-    Ping();
+    Ping(now);
   }
   if (doubt_) ResolveDoubt(now);
   if (!asked_.empty() && now - last_replay_ >= ask_again_) {
@@ -900,14 +900,12 @@ void ModeMachine::OnTick(TimePoint now) {
       now - last_ping_ >= kBridgeEvery) {
     // Subscribed, and at the head as far as it is known: look again until the first live
     // message.
-    last_ping_ = now;
-    Ping();
+    Ping(now);
   }
   if (state_ == State::kCatchUp && shared_->several() &&
       (asked_.empty() || known_head_ <= at_->position) && now - last_ping_ >= kStandbyEvery) {
     // Others ask for what is missing; this one looks whether it is near the head again.
-    last_ping_ = now;
-    Ping();
+    Ping(now);
   }
   Ask(now);
 }

@@ -242,7 +242,7 @@ class ModeMachine {
   void OnGone(const control::Done& done, TimePoint now);
   void LoseWhatIsGone(TimePoint now);
   void BeginAt(Position position);
-  void Ping();
+  void Ping(TimePoint now);
   bool Subscribed() const { return state_ == State::kBridging || state_ == State::kLive; }
   std::uint64_t AskedBytes() const;
   std::uint64_t Room() const;

@@ -205,13 +205,16 @@ void Receiver::SetProgress(std::uint64_t queued, Position written) {
   }
 }
 
-// A publisher that has been started again knows nobody who has not said hello to it, and may
-// have told the end of the stream before there was a reason to.
-void Receiver::MakeKnown() {
+void Receiver::SendFarewellPing() {
   control::Read ping;
   ping.request = kFarewellRequest;
   ping.session = machine_.session();
   Send(ping);
+}
+
+/// Takes answers until one passes, for kFarewell at most.
+template <typename Passes>
+void Receiver::AwaitAnswer(Passes passes) {
   const TimePoint deadline = Clock::now() + kFarewell;
   for (TimePoint now = Clock::now(); now < deadline; now = Clock::now()) {
     if (!control_->Receive(&frames_, kMaxFrames)) {
@@ -222,14 +225,32 @@ void Receiver::MakeKnown() {
     const control::ParseResult parsed = control::Parse(frames_[0].bytes());
     const auto* const message = std::get_if<control::Message>(&parsed);
     if (message == nullptr) continue;  // a block that was asked for
-    const auto* const done = std::get_if<control::Done>(message);
-    if (std::holds_alternative<control::Welcome>(*message) ||
-        (done != nullptr && done->request == kFarewellRequest)) {
-      return;
-    }
-    const auto* const error = std::get_if<control::Error>(message);
-    if (error != nullptr && error->code == "unknown-member") SendHello();
+    if (passes(*message)) return;
   }
+}
+
+bool Receiver::SaysUnknown(const control::Message& message) {
+  const auto* const error = std::get_if<control::Error>(&message);
+  return error != nullptr && error->code == "unknown-member";
+}
+
+// A publisher that has been started again knows nobody who has not said hello to it, and may
+// have told the end of the stream before there was a reason to.
+void Receiver::MakeKnown() {
+  SendFarewellPing();
+  AwaitAnswer([this](const control::Message& message) {
+    if (SaysUnknown(message)) SendHello();
+    const auto* const done = std::get_if<control::Done>(&message);
+    return std::holds_alternative<control::Welcome>(message) ||
+           (done != nullptr && done->request == kFarewellRequest);
+  });
+}
+
+// A connection that is closed while answers to ranges are under way is reset, and takes a bye
+// along that the publisher has not read yet. So what comes is read until it knows us no more.
+void Receiver::MakeUnknown() {
+  SendFarewellPing();
+  AwaitAnswer([](const control::Message& message) { return SaysUnknown(message); });
 }
 
 void Receiver::SayGoodbye(Position written, bool ended, bool answers) {
@@ -244,6 +265,8 @@ void Receiver::SayGoodbye(Position written, bool ended, bool answers) {
     Send(status);
   }
   Send(control::Bye{});
+  // Who has all of it has nothing under way, and a publisher that has heard so may be gone.
+  if (control_ && machine_.welcomed() && answers && !ended) MakeUnknown();
 }
 
 void Receiver::Tick() {

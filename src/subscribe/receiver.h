@@ -75,8 +75,8 @@ class Receiver final : private ModeActions {
   /// none of the events except OnReceived.
   void SetProgress(std::uint64_t queued, Position written);
   /// Tells the publisher where this subscriber stands, and that it leaves. Waits for an answer
-  /// that shows that it is known there, for at most half a second, if `answers`: if the
-  /// publisher is believed to be there.
+  /// that shows that it is known there, and for one that it is no more, each for at most half a
+  /// second, if `answers`: if the publisher is believed to be there.
   void SayGoodbye(Position written, bool ended, bool answers = true);
   /// Drops both sockets; what was said leaves within half a second.
   void Close();
@@ -114,7 +114,12 @@ class Receiver final : private ModeActions {
   void ReadLocal();
   void ReadLocalSoon();
   void SendStatus();
+  void SendFarewellPing();
+  template <typename Passes>
+  void AwaitAnswer(Passes passes);
+  static bool SaysUnknown(const control::Message& message);
   void MakeKnown();
+  void MakeUnknown();
   void Send(const control::Message& message);
   void Tick();
 

@@ -83,7 +83,7 @@ class StreamReader {
   /// As Receiver has it: each publisher is told. To be called from none of the events except
   /// OnReceived, as are all functions below that are not const.
   void SetProgress(std::uint64_t queued, Position written);
-  /// Tells the publishers where this subscriber stands, and that it leaves; waits half a second
+  /// Tells the publishers where this subscriber stands, and that it leaves; waits a second
   /// at most for each one that was heard lately.
   void SayGoodbye(Position written, bool ended);
   void Close();

@@ -144,7 +144,7 @@ def like_the_example(endpoint: str, wish: Wish) -> list[str]:
 def subscriber_words(kind: str, places: Places, endpoint: str, wish: Wish):
     """The command line of a subscriber, and its environment."""
     if kind == "pipedup-sub":
-        return [str(places.programs / kind), "--no-attach"] + like_pipedup_sub(endpoint, wish), {}
+        return [str(places.programs / kind), "-v", "--no-attach"] + like_pipedup_sub(endpoint, wish), {}
     if kind == "cpp":
         return [str(places.examples / "subscribe")] + like_the_example(endpoint, wish), {}
     if kind == "python":

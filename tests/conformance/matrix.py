@@ -71,11 +71,11 @@ def main() -> int:
                 failed.append(name)
                 print(wrong, flush=True)
     if options.document:
-        failed += [f"plain SUB in {name}" for name in plain_sub.run_all(options.document, places)]
+        failed += [f"{options.document.name}: {name}" for name in plain_sub.run_all(options.document, places)]
     for scenario in SCENARIOS:
         bad = [name for name in failed if name.startswith(scenario.__name__ + ":")]
         print(f"{scenario.__name__:24}{'ok' if not bad else f'{len(bad)} failed'}")
-    count = len(cases) + (3 if options.document else 0)
+    count = len(cases) + (4 if options.document else 0)
     print(f"{count} cases in {time.monotonic() - began:.0f} s")
     print(f"{count - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""The taps of docs/clients.md: each is taken from there and run."""
+"""What docs/clients.md shows: each tap is taken from there and run, and the rest is compiled."""
 
 from __future__ import annotations
 
@@ -68,9 +68,37 @@ def run(language: str, document: str, places: Places) -> None:
             file.unlink()
 
 
+def compile_cpp(document: str, places: Places) -> None:
+    """Both examples in C++, in a function."""
+    blocks = re.findall(r"```cpp\n(.*?)```", document, re.S)
+    expect("examples in C++", 2, len(blocks))
+    for block in blocks:
+        lines_of = block.splitlines()
+        includes = [line for line in lines_of if line.startswith("#include")]
+        body = [line for line in lines_of if not line.startswith("#include")]
+        source = "\n".join(
+            includes
+            + ["void Parse(std::span<const std::byte>);", "void Count(std::uint64_t);", "int main() {"]
+            + body
+            + ["}", ""]
+        )
+        subprocess.run(
+            ["g++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+            + ["-x", "c++", "-I", str(places.examples.parent / "prefix" / "include"), "-"],
+            input=source.encode(),
+            check=True,
+        )
+
+
 def run_all(document: Path, places: Places) -> list[str]:
     """Names of those that failed."""
     failed = []
+    try:
+        compile_cpp(document.read_text(), places)
+        print("passed examples in C++", flush=True)
+    except Exception as error:
+        print(f"FAILED examples in C++\n{error}", flush=True)
+        failed.append("C++")
     for language in ("python", "js", "c"):
         try:
             run(language, document.read_text(), places)

@@ -1,6 +1,7 @@
 // The library as programs of others use it: include/pipedup/ and nothing else of ours.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -148,7 +149,7 @@ TEST_F(Library, AReaderThatDoesNotComeBackLosesNothingThatIsRetained) {
   const std::string produced = test::MakeRecords(3, 24 * kMiB);
   Publisher publisher(Publishing());
   SubscriberOptions reading = Reading();
-  reading.hold_bytes = 2 * kMiB;
+  reading.hold_bytes = 4 * kMiB;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher.WaitForSubscribers(1, kPatience));
   publisher.Write(produced);  // nobody makes it wait
@@ -165,7 +166,7 @@ TEST_F(Library, WhatRetentionHasPassedIsAGap) {
   publishing.retain_bytes = kMiB;
   Publisher publisher(publishing);
   SubscriberOptions reading = Reading();
-  reading.hold_bytes = 2 * kMiB;
+  reading.hold_bytes = 4 * kMiB;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher.WaitForSubscribers(1, kPatience));
   publisher.Write(produced);
@@ -301,6 +302,111 @@ TEST_F(Library, NobodyThereAndNotLetInAreSaid) {
   EXPECT_NE(no.failure->text.find("demo"), std::string::npos) << no.failure->text;
 }
 
+TEST_F(Library, OneThatTookThePlaceOfAnotherIsNoRefusal) {
+  std::optional<Publisher> publisher(Publishing());
+  SubscriberOptions reading = Reading();
+  reading.dead_after = 200ms;
+  Subscriber subscriber(reading);
+  ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
+  publisher.reset();
+  publisher.emplace(Publishing());
+  const Taken taken = TakeAll(subscriber);
+  ASSERT_TRUE(taken.failure);
+  EXPECT_EQ(taken.failure->kind, Subscriber::Failure::Kind::kVanished);
+}
+
+TEST_F(Library, WhatComesAfterAFailureIsNotTakenForRead) {
+  PublisherOptions publishing = Publishing();
+  publishing.journal = directory_.path() + "/journal";
+  std::optional<Publisher> publisher(publishing);
+  SubscriberOptions reading = Reading();
+  reading.give_up = 300ms;
+  reading.dead_after = 200ms;
+  Subscriber subscriber(reading);
+  ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
+  publisher->Write("one\n");
+  EXPECT_EQ(TakeUntil(subscriber,
+                      [](const Taken& taken) { return taken.account.delivered == "one\n"; })
+                .account.delivered,
+            "one\n");
+  publisher.reset();
+  EXPECT_TRUE(TakeAll(subscriber).failure);
+  publishing.linger = 2s;
+  std::vector<std::string> said;
+  publishing.log = [&](std::string_view text) { said.emplace_back(text); };
+  publisher.emplace(publishing);  // it knows this subscriber, and waits for it
+  publisher->Write("two\n");
+  (void)publisher->Close();
+  publisher.reset();
+  // If it came, then to say that it leaves.
+  const auto count = [&](std::string_view what) {
+    return std::ranges::count_if(said, [&](const auto& text) { return text.starts_with(what); });
+  };
+  EXPECT_EQ(count("joined"), count("left"));
+  EXPECT_EQ(subscriber.resume_point().position, 4U);
+}
+
+TEST_F(Library, APointWhoseSessionIsGoneIsAGapUnlessThatHadEnded) {
+  ResumePoint point = {"demo", 7, 100, false};
+  Publisher publisher(Publishing());
+  publisher.Write("one\n");
+  for (const bool ended : {false, true}) {
+    point.ended = ended;
+    SubscriberOptions reading = Reading();
+    reading.resume = point;
+    Subscriber subscriber(reading);
+    std::vector<Gap> gaps;
+    std::string delivered;
+    while (delivered.empty()) {
+      const auto item = subscriber.Next(kPatience);
+      ASSERT_TRUE(item);
+      if (const auto* gap = std::get_if<Gap>(&*item)) gaps.push_back(*gap);
+      if (const auto* block = std::get_if<Subscriber::Block>(&*item))
+        delivered += TextOf(*block);
+    }
+    EXPECT_EQ(delivered, "one\n");
+    ASSERT_EQ(gaps.size(), ended ? 0U : 1U);
+    if (ended) continue;
+    EXPECT_EQ(gaps[0].session, 7U);
+    EXPECT_EQ(gaps[0].from, 100U);
+    EXPECT_EQ(gaps[0].bytes(), 0U);
+  }
+}
+
+TEST_F(Library, TheLastRecordsAreFoundWithTheLeastRoomThatIsAllowed) {
+  Publisher publisher(Publishing());
+  publisher.Write(test::MakeRecords(7, 6 * kMiB));
+  publisher.Write("the last one\n");
+  SubscriberOptions reading = Reading();
+  reading.from = {StartAt::Kind::kLast, 1};
+  reading.hold_bytes = 4 * kMiB;
+  Subscriber subscriber(reading);
+  const Taken taken = TakeUntil(
+      subscriber, [](const Taken& so_far) { return !so_far.account.delivered.empty(); });
+  EXPECT_EQ(taken.account.delivered, "the last one\n");
+}
+
+TEST_F(Library, CloseWaitsForAWriteThatWaits) {
+  const std::string produced = test::MakeRecords(8, 8 * kMiB);
+  PublisherOptions publishing = Publishing();
+  publishing.retain_bytes = kMiB;
+  publishing.wait = true;
+  publishing.linger = std::chrono::nanoseconds::max();  // for ever
+  Publisher publisher(publishing);
+  SubscriberOptions reading = Reading();
+  reading.hold_bytes = 4 * kMiB;
+  Subscriber subscriber(reading);
+  ASSERT_TRUE(publisher.WaitForSubscribers(1, kPatience));
+  std::thread producer([&] { publisher.Write(produced); });
+  const Taken some = TakeUntil(
+      subscriber, [](const Taken& so_far) { return !so_far.account.delivered.empty(); });
+  std::thread closer([&] { EXPECT_EQ(publisher.Close(), std::vector<std::string>()); });
+  const Taken rest = TakeAll(subscriber);
+  producer.join();
+  closer.join();
+  EXPECT_TRUE(some.account.delivered + rest.account.delivered == produced);
+}
+
 TEST_F(Library, StopEndsANextThatWaits) {
   Publisher publisher(Publishing());
   Subscriber subscriber(Reading());
@@ -334,12 +440,20 @@ TEST_F(Library, OptionsThatMakeNoSenseAreRefused) {
   refused([](PublisherOptions* options) { options->bind = {"tcp://0.0.0.0:0"}; });
   refused([](PublisherOptions* options) { options->retain_bytes = 1; });
   refused([](PublisherOptions* options) { options->zstd_level = 20; });
+  refused([](PublisherOptions* options) { options->bind.clear(); });
+  refused([](PublisherOptions* options) { options->stall_limit = -1s; });
   refused([](PublisherOptions* options) { options->allow_keys = "/nonexistent"; });
   SubscriberOptions options = Reading();
   options.endpoints = {"no such endpoint"};
   EXPECT_THROW(Subscriber{options}, std::runtime_error);
   options = Reading();
   options.server_key = "/nonexistent";
+  EXPECT_THROW(Subscriber{options}, std::runtime_error);
+  options = Reading();
+  options.give_up = -1s;
+  EXPECT_THROW(Subscriber{options}, std::runtime_error);
+  options = Reading();
+  options.hold_bytes = kMiB;
   EXPECT_THROW(Subscriber{options}, std::runtime_error);
   options = Reading();
   options.stream = "web*";

@@ -110,6 +110,21 @@ TEST_F(Shared, TheOtherAsksAtOnceWhenTheOneThatAskedStalls) {
   EXPECT_EQ(At(0).position(), 320U) << "one position for both";
 }
 
+TEST_F(Shared, SilenceOfAllIsNoticedWhileNothingIsAskedFor) {
+  MakeTwo(FromStart());
+  Welcome(0, 0, 32 * kMiB);
+  Welcome(1, 0, 32 * kMiB);
+  for (std::size_t i = 0; i < 2; ++i) {
+    Replay(0, 0, 160);
+    At(i).OnQueued(16 * kMiB, now_);  // the consumer has stopped
+  }
+  PassWith(std::chrono::milliseconds(400), {true, true});
+  Forget();
+  PassWith(std::chrono::milliseconds(5500), {false, false});
+  EXPECT_TRUE(told_[0].Called("remake"));
+  EXPECT_TRUE(told_[1].Called("remake"));
+}
+
 TEST_F(Shared, EachBlockIsTakenFromWhoeverIsFirst) {
   MakeTwoLive(160);
   Live(0, 160, 320);
