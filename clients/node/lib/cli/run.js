@@ -20,6 +20,8 @@ const STDOUT = 1;
 const BATCH_BYTES = 1 << 20;
 // With a cursor: what is written at once to a pipe, and would be written again after a kill, is bounded by this.
 const CURSOR_BATCH_BYTES = 1 << 16;
+// So long is waited for a write that is under way when it is to stop: its reader may take no more.
+const LAST_WRITE_MS = 500;
 
 export class Run {
   #options;
@@ -36,6 +38,7 @@ export class Run {
   #stopped = null; // status
   #stop;
   #stopping;
+  #writing = Promise.resolve(); // the last write, noted
 
   /**
    * @param {object} options as `parseCommandLine` gives them
@@ -65,13 +68,24 @@ export class Run {
     const timer = timeout > 0 ? setTimeout(() => this.stop(Status.TIMEOUT), timeout) : null;
     let status;
     try {
-      status = await Promise.race([this.#copy(), this.#stopping]);
+      status = await Promise.race([this.#copy(), this.#stopping.then(() => this.#lastWrite())]);
     } catch (error) {
       status = this.#statusOf(error);
     }
     clearTimeout(timer);
     await this.#subscriber.close({ patience: this.#stopped === null ? 1000 : 300 });
     return this.#stopped ?? status;
+  }
+
+  /** What was written is noted, or takes too long: then it is written again by the next run. */
+  async #lastWrite() {
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, LAST_WRITE_MS);
+    });
+    await Promise.race([this.#writing.catch(() => {}), late]);
+    clearTimeout(timer);
+    return this.#stopped;
   }
 
   #subscribeOptions() {
@@ -120,6 +134,7 @@ export class Run {
     const batch = this.#cursor !== undefined && this.#out === undefined ? CURSOR_BATCH_BYTES : BATCH_BYTES;
     for (;;) {
       const items = await subscriber.nextBatch(batch);
+      if (this.#stopped !== null) return this.#stopped;
       if (items.length === 0) return this.#lost ? Status.LOST : Status.COMPLETE;
       let run = []; // blocks in a row
       for (const item of items) {
@@ -128,6 +143,7 @@ export class Run {
           continue;
         }
         await this.#write(run, batch);
+        if (this.#stopped !== null) return this.#stopped;
         run = [];
         if (this.#left === 0) break;
         this.#tell(item);
@@ -157,12 +173,18 @@ export class Run {
       for (let at = 0; at < buffer.length; at += batch) {
         const piece = buffer.subarray(at, at + batch);
         await this.#writeNoted(first, written, [piece]);
+        if (this.#stopped !== null) return;
         written += BigInt(piece.length);
       }
     }
   }
 
-  async #writeNoted(first, before, buffers) {
+  #writeNoted(first, before, buffers) {
+    this.#writing = this.#writeAndNote(first, before, buffers);
+    return this.#writing;
+  }
+
+  async #writeAndNote(first, before, buffers) {
     await this.#output.write(buffers);
     if (this.#cursor === undefined) return;
     const bytes = buffers.reduce((sum, { length }) => sum + length, 0);
