@@ -15,8 +15,8 @@ constexpr auto kLookEvery =
 constexpr auto kStay = std::chrono::seconds(5);
 
 PublishedStreamOptions MakeStreamOptions(const PubOptions& options, std::string stream,
-                                            std::vector<std::string> path, OlderBlocks& older,
-                                            int zstd_level, const Journal& journal) {
+                                         std::vector<std::string> path, OlderBlocks& older,
+                                         int zstd_level, const Journal& journal) {
   PublishedStreamOptions made;
   if (!options.journal.empty() && journal.sync_fd() >= 0) {
     made.member_file = journal.directory() + "/members";
@@ -73,7 +73,7 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http
   publisher_ = std::make_unique<PublishedStream>(
       server, *kept_.journal,
       MakeStreamOptions(options.publish, stream_, std::move(path), *this,
-                           LevelOf(options.publish, session), *kept_.journal),
+                        LevelOf(options.publish, session), *kept_.journal),
       events);
   http_ = std::make_unique<HttpTap>(http, stream_, *kept_.journal, *publisher_);
   SetOrigin(session.tail, session.started_ns, std::max(session.head, session.reached));

@@ -15,7 +15,7 @@ namespace {
 // them keeps as well.
 constexpr auto kHeartbeat = std::chrono::milliseconds(450);
 constexpr auto kQuietAfter = std::chrono::seconds(2);
-constexpr auto kWelcomeHead = std::chrono::milliseconds(20);  // while a member is joining
+constexpr auto kWelcomeHead = std::chrono::milliseconds(20);       // while a member is joining
 constexpr auto kWelcomeHeadEach = std::chrono::microseconds(100);  // of all members, if longer
 constexpr auto kWelcomeFor = std::chrono::seconds(5);
 constexpr std::size_t kFewMembers = 100;

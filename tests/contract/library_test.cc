@@ -340,7 +340,8 @@ TEST_F(Library, WhatComesAfterAFailureIsNotTakenForRead) {
   publisher.reset();
   // If it came, then to say that it leaves.
   const auto count = [&](std::string_view what) {
-    return std::ranges::count_if(said, [&](const auto& text) { return text.starts_with(what); });
+    return std::ranges::count_if(said,
+                                 [&](const auto& text) { return text.starts_with(what); });
   };
   EXPECT_EQ(count("joined"), count("left"));
   EXPECT_EQ(subscriber.resume_point().position, 4U);
