@@ -20,6 +20,8 @@ namespace pipedup {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kForEver =
+    std::chrono::hours(24 * 365);          // further than a clock should be asked for
 constexpr std::uint64_t kItemBytes = 256;  // what an item takes beside its bytes
 // Taken, before the loop is woken for it: while more waits, and when nothing does. A publisher
 // that waits for this one hears of it that way.
@@ -90,7 +92,7 @@ class Subscriber::Run final : private StreamEvents {
     std::unique_lock lock(mutex_);
     DealtWith();
     const auto there = [this] { return !items_.empty() || over_; };
-    if (patience == std::chrono::nanoseconds::max()) {
+    if (patience > kForEver) {
       changed_.wait(lock, there);
     } else if (!changed_.wait_for(lock, patience, there)) {
       return std::nullopt;
