@@ -87,7 +87,7 @@ class Subscriber:
         """As Subscriber.records()."""
         steps = self._sub._begin_records(most_bytes)
         while True:
-            for record in steps.left:
+            for record in steps.left if not self._sub._closed else ():
                 yield record
             self._sub.take()
             await self._wait()

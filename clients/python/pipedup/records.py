@@ -147,7 +147,7 @@ class Steps:
         found: List[Union[bytes, Gap]] = []
         begin = item.position - self._splitter.held_bytes
         if isinstance(item, Block):
-            found += self._splitter.records(item)
+            found = self._splitter.records(item)  # type: ignore[assignment]
         else:
             found += self._splitter.rest()
             if isinstance(item, Gap):
@@ -163,6 +163,11 @@ class Steps:
         cut = self._cut
         if cut is None or (cut.found and not cut.given):
             return None
+        if isinstance(cut.item, Block) and self.all_given:
+            # Without going through all of them, and they can be freed.
+            position = cut.item.end - self._splitter.held_bytes
+            self._cut = _Cut(cut.item, [], position)
+            return cut.item, position
         cut.done = cut.given
         return cut.item, cut.behind(cut.done)
 

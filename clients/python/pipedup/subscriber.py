@@ -322,7 +322,8 @@ class Subscriber:
         """
         steps = self._begin_records(most_bytes)
         while True:
-            yield from steps.left
+            if not self._closed:
+                yield from steps.left
             item = self._next()
             if item is None:
                 return
@@ -384,9 +385,10 @@ class Subscriber:
     def close(self) -> None:
         """Leave: tells the publisher how far we came, and waits for that for at most 3 s.
 
-        Items that were not given are dropped. What was given last does not count as taken by this: with
-        a cursor it comes again, unless take() or save_cursor() was called, or the next one is asked for
-        after all. From any thread; more than once does no harm.
+        Items that were not given are dropped; a loop over records() comes to the end of its block. What was
+        given last does not count as taken by this: with a cursor it comes again, unless take() or
+        save_cursor() was called, or the next one is asked for after all. From any thread; more than once
+        does no harm.
         """
         if self._closed:
             return

@@ -217,6 +217,14 @@ class AfterTheEnd(Case):
         self.assertIsNone(sub.get())
         self.assertEqual(list(sub), [])
 
+    def test_records_of_a_block_that_was_left_are_not_given_after_close(self) -> None:
+        pub = self.publisher()
+        pub.write(PRODUCED)
+        sub = Subscriber(self.endpoint, start=0, log=quiet)
+        next(sub.records())
+        sub.close()
+        self.assertEqual(list(sub.records()), [])
+
     def test_close_ends_an_asyncio_iteration(self) -> None:
         self.publisher()
 
