@@ -162,7 +162,8 @@ export declare class SubscribeError extends Error {
  * with the first `next`.
  *
  * An item counts as taken when the next one is asked for: what the publisher hears of this reader, and what a cursor
- * may note, is behind it. All work is done in the thread of the event loop: a consumer that computes for long holds
+ * may note, is behind it. The one that was given last does not when the loop is left, by `break`, an exception or
+ * `close`, unless `take` was called before. All work is done in the thread of the event loop: a consumer that computes for long holds
  * up the status by which the publisher knows that it lives (10 s).
  */
 export declare class Subscriber extends EventEmitter implements AsyncIterableIterator<Item> {
@@ -173,7 +174,8 @@ export declare class Subscriber extends EventEmitter implements AsyncIterableIte
   start(): void;
 
   /**
-   * The next item.
+   * The next item. Of several calls at once each has its turn after the one before: they are answered in order, and
+   * all of them, also by the end or `close`.
    *
    * @throws SubscribeError, once what came before was taken
    */
@@ -206,8 +208,8 @@ export declare class Subscriber extends EventEmitter implements AsyncIterableIte
   stream(options?: ReadableOptions): Readable;
 
   /**
-   * Leaves, and makes sure that the publisher knows, for at most `patience` ms (1000). What was not taken is thrown
-   * away.
+   * Leaves, and makes sure that the publisher knows, for at most `patience` ms (1000). What was not given is thrown
+   * away, and what was given last does not count as taken by this.
    */
   close(options?: { patience?: number }): Promise<void>;
 

@@ -47,6 +47,11 @@ export function costOf(item) {
   return ITEM_BYTES + (item.type === 'block' ? item.data.length : 0);
 }
 
+/** Everything before it was published, as a welcome says. */
+function reachedBy({ head, reached }) {
+  return reached > head ? reached : head;
+}
+
 export class Machine {
   actions = [];
   /** Counters: good blocks, duplicates, bad messages by error, sockets made anew, replies that were no use. */
@@ -79,6 +84,8 @@ export class Machine {
   #endDelivered = false;
 
   #queued = 0;
+  #untaken = 0; // items
+  #stale = 0; // the first so many of them were read before the session was gone back in
   #taken = 0n; // position that the consumer has taken everything before
   #statusAt = -Infinity;
   #statusTaken = null;
@@ -248,6 +255,12 @@ export class Machine {
   /** The consumer has taken an item, the oldest one that it had not. */
   taken(item, now) {
     this.#queued -= costOf(item);
+    this.#untaken -= 1;
+    if (this.#stale > 0) {
+      this.#stale -= 1; // its position may be of other bytes now
+      this.#pump(now);
+      return;
+    }
     if (item.session === this.#reader?.session) {
       if (item.type === 'block') this.#taken = item.position + BigInt(item.data.length);
       else if (item.type === 'gap') this.#taken = item.to;
@@ -320,8 +333,9 @@ export class Machine {
     this.counters.welcomes += 1;
     this.#member = 'yes';
     this.#helloPatience = HELLO_MS;
-    this.#welcome = welcome;
     const before = this.#reader;
+    const restarted = before?.session === welcome.session && welcome.started !== this.#welcome.started;
+    this.#welcome = welcome;
     if (before !== null && before.session !== welcome.session && this.#over()) {
       this.#member = 'no'; // nobody is there any more who wants the end confirmed
       this.#orphan = true;
@@ -330,11 +344,12 @@ export class Machine {
     }
     if (before === null) this.#beginReading(welcome);
     else if (before.session !== welcome.session) this.#changeSession(welcome);
+    else if (restarted && this.#phase === 'running') this.#startedAgain(welcome);
     if (this.#phase === 'over') return;
     const reader = this.#reader;
-    reader.raise(welcome.reached > welcome.head ? welcome.reached : welcome.head);
+    reader.raise(reachedBy(welcome));
     this.#ended = welcome.ended;
-    if (!welcome.ended) this.#goOnBehindEnd(welcome.head);
+    this.#goOnBehindEnd(reachedBy(welcome));
     if (this.#data !== welcome.data) {
       this.#data = welcome.data;
       this.#dataAt = now;
@@ -453,6 +468,22 @@ export class Machine {
     this.#makeReader(welcome, old.session).beginAt(0n);
   }
 
+  /** Another publisher has the session that is read: it goes on with a journal. */
+  #startedAgain(welcome) {
+    if (!this.#endDelivered || !welcome.ended) this.#undoEnd();
+    const old = this.#reader;
+    const { position } = old;
+    const reached = reachedBy(welcome);
+    if (this.#endDelivered || position === null || position <= reached) return;
+    // What was read beyond was lost by it, and those positions will be other bytes.
+    const owes = !old.seeking;
+    if (owes && old.head > position) old.gap(position, old.head, 'the publisher lost it in a crash');
+    this.#stale = this.#untaken;
+    const reader = this.#makeReader(welcome, old.session);
+    if (owes) reader.beginAt(reached);
+    else reader.seek(reached);
+  }
+
   #vanished() {
     const reader = this.#reader;
     if (reader === null) {
@@ -477,6 +508,8 @@ export class Machine {
         return;
       }
       if (beyond) reader.position = block.position; // began behind the end: nothing is there
+      if (this.#end !== null && block.position < this.#end.position) return; // it is older
+      this.#goOnBehindEnd(block.position);
       this.#end = { position: block.position, exitStatus: block.exitStatus };
     } else {
       this.#goOnBehindEnd(block.position);
@@ -486,7 +519,11 @@ export class Machine {
 
   /** An end need not be the last word: a publisher that is started again goes on behind it. */
   #goOnBehindEnd(head) {
-    if (this.#end === null || head <= this.#end.position) return;
+    if (this.#end !== null && head > this.#end.position) this.#undoEnd();
+  }
+
+  #undoEnd() {
+    if (this.#endDelivered && !this.#options.follow) return;
     this.#end = null;
     this.#endDelivered = false;
   }
@@ -494,6 +531,7 @@ export class Machine {
   #liveBlock(block, now) {
     const reader = this.#reader;
     const end = block.position + BigInt(block.length);
+    this.#goOnBehindEnd(end);
     if (reader.position === null || !this.#live) {
       reader.raise(end);
       return; // it is read later
@@ -516,12 +554,13 @@ export class Machine {
   #take(block) {
     const reader = this.#reader;
     const before = reader.position;
+    this.#goOnBehindEnd(block.position + BigInt(block.length));
+    if (this.#endDelivered) return;
     if (reader.take(block) === 'duplicate') this.counters.duplicates += 1;
     this.counters.blocks += 1;
     if (reader.position === before) return;
     this.#reads.progress();
     this.#badTries = 0;
-    this.#goOnBehindEnd(reader.position);
     this.#stash.drain(reader);
   }
 
@@ -531,14 +570,19 @@ export class Machine {
       return;
     }
     const read = this.#reads.done(done.request, now);
-    if (read === undefined || this.#reader === null) return;
+    if (this.#reader === null) return;
     const reader = this.#reader;
-    if (done.outcome === 'wrong-session' || done.session !== reader.session) {
+    const another = done.outcome === 'wrong-session' || done.session !== reader.session;
+    if (!another) {
+      reader.raise(done.head);
+      this.#goOnBehindEnd(done.head);
+    }
+    if (read === undefined) return;
+    if (another) {
       this.#reads.backOff(now);
       this.#hello(now);
       return;
     }
-    reader.raise(done.head);
     this.#ended = done.ended;
     if (done.outcome === 'gone') this.#onGone(read, done);
     else if (reader.position === null && !read.damaged) this.#onNothingYet(read, done);
@@ -604,6 +648,7 @@ export class Machine {
 
   #readMore(now) {
     const reader = this.#reader;
+    if (this.#endDelivered) return;
     if (reader.position === null) {
       if (this.#start !== null && this.#reads.count === 0 && this.#reads.mayAsk(now)) this.#read(this.#start, this.#readMax(), now);
       return;
@@ -740,6 +785,7 @@ export class Machine {
 
   #deliver(item) {
     this.#queued += costOf(item);
+    this.#untaken += 1;
     this.actions.push({ do: 'deliver', item });
   }
 

@@ -57,7 +57,7 @@ export class Queue {
   }
 
   /**
-   * Waits until there is an item, or it was closed.
+   * Waits until there is an item, or it was closed. One at a time may wait.
    *
    * @returns {Promise<boolean>} whether there is an item
    * @throws the error that it was closed with, once it is empty

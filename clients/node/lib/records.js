@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Gate } from './gate.js';
+
 const DELIMITERS = { lines: 0x0a, nul: 0x00 };
 const MAX_BYTES = 64 * 1024 * 1024;
 const LOOK_EVERY = 256; // records: what looks at the clock for each one is slower by a third
@@ -106,6 +108,7 @@ export class Records {
   #ready = []; // to be given before more is split
   #given = 0;
   #done = false;
+  #asking = new Gate(); // who asks while another one waits gets what comes after it
 
   /**
    * @param {AsyncIterator<object>} items
@@ -121,7 +124,7 @@ export class Records {
   next() {
     this.#given += 1;
     const waits = this.#given % LOOK_EVERY === 0 && this.#turns.due;
-    const value = waits || this.#ready.length > 0 ? undefined : this.#splitter.next() ?? undefined;
+    const value = waits || this.#asking.taken || this.#ready.length > 0 ? undefined : this.#splitter.next() ?? undefined;
     return value === undefined ? this.#more() : Promise.resolve({ value, done: false });
   }
 
@@ -137,14 +140,21 @@ export class Records {
   }
 
   async #more() {
-    if (this.#turns.due) await this.#turns.give();
-    for (;;) {
-      const value = this.#ready.shift() ?? (this.#done ? null : this.#splitter.next());
-      if (value !== null && value !== undefined) return { value, done: false };
-      if (this.#done) return { value: undefined, done: true };
-      const item = await this.#items.next();
-      this.#done = item.done === true;
-      this.#ready = this.#done ? this.#splitter.rest() : this.#splitter.add(item.value);
+    const turn = this.#asking.enter();
+    if (turn !== undefined) await turn;
+    try {
+      if (this.#turns.due) await this.#turns.give();
+      for (;;) {
+        const value = this.#ready.shift() ?? (this.#done ? null : this.#splitter.next());
+        if (value !== null && value !== undefined) return { value, done: false };
+        if (this.#done) return { value: undefined, done: true };
+        const item = await this.#items.next();
+        if (this.#done) continue; // it was closed meanwhile
+        this.#done = item.done === true;
+        this.#ready = this.#done ? this.#splitter.rest() : this.#splitter.add(item.value);
+      }
+    } finally {
+      this.#asking.leave();
     }
   }
 }

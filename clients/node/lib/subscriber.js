@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import { Connection } from './connection.js';
 import { DEFAULT_ENDPOINT, parseEndpoint } from './endpoint.js';
+import { Gate } from './gate.js';
 import { publicKeyOf } from './keys.js';
 import { Machine } from './machine.js';
 import { checkOptions } from './options.js';
@@ -34,6 +35,7 @@ export class Subscriber extends EventEmitter {
   #queue = new Queue();
   #timer = null;
   #given = []; // to the consumer, and not taken yet
+  #asking = new Gate(); // who asks while another one waits gets what comes after it
   #turns = new Turns();
   #started = false;
   #performing = false;
@@ -136,22 +138,28 @@ export class Subscriber extends EventEmitter {
    * @throws {SubscribeError} once everything before it was taken
    */
   async nextBatch(maxBytes = 1 << 18) {
-    this.start();
-    this.take();
-    if (this.#turns.due) await this.#turns.give();
-    const items = [];
-    if (!(await this.#queue.ready())) return items;
-    for (let bytes = 0; bytes < maxBytes; ) {
-      const item = this.#queue.shift();
-      if (item === undefined) break;
-      items.push(item);
-      bytes += item.type === 'block' ? item.data.length : ITEM_BYTES;
+    const turn = this.#asking.enter();
+    if (turn !== undefined) await turn;
+    try {
+      this.start();
+      this.take();
+      if (this.#turns.due) await this.#turns.give();
+      const items = [];
+      if (!(await this.#queue.ready())) return items;
+      for (let bytes = 0; bytes < maxBytes; ) {
+        const item = this.#queue.shift();
+        if (item === undefined) break;
+        items.push(item);
+        bytes += item.type === 'block' ? item.data.length : ITEM_BYTES;
+      }
+      this.#given = items;
+      return items.slice();
+    } finally {
+      this.#asking.leave();
     }
-    this.#given = items;
-    return items.slice();
   }
 
-  /** What was given last counts as taken: the publisher is told so. `next` does it too. */
+  /** What was given last counts as taken: the publisher is told so. `next` does it too; `close` does not. */
   take() {
     const items = this.#given;
     if (items.length === 0) return;
@@ -172,7 +180,8 @@ export class Subscriber extends EventEmitter {
   }
 
   /**
-   * Leaves: nothing more is delivered. The publisher is told how far the consumer came, for which a second is given.
+   * Leaves: nothing more is delivered. The publisher is told how far the consumer came, for which a second is given;
+   * what was given last does not count as taken by this.
    *
    * @param {{ patience?: number }} [options] ms
    * @returns {Promise<void>} when both sockets are closed

@@ -288,6 +288,24 @@ test('a reader that stops early is not waited for', needsPrograms, async (t) => 
   assert.equal(await pub.end(10000), 0);
 });
 
+test('items that are asked for at once come in order, and all of them are taken', needsPrograms, async (t) => {
+  const produced = lines(20000);
+  const { endpoint, pub } = await published(t, produced);
+  pub.stdin.end();
+  const subscriber = reader(t, { endpoint, from: 'start' });
+  const ledger = new Ledger();
+  for (let over = false; !over; ) {
+    const asked = await bounded(Promise.all([subscriber.next(), subscriber.next(), subscriber.next()]));
+    for (const { value, done } of asked) {
+      if (done) over = true;
+      else ledger.add(value);
+    }
+  }
+  ledger.check(produced, { from: 0n });
+  assert.equal(subscriber.queued, 0);
+  assert.equal(await pub.end(10000), 0);
+});
+
 test('compressed blocks arrive as they were', needsPrograms, async (t) => {
   const produced = Buffer.concat([lines(100000), Buffer.from(Uint8Array.from({ length: 300000 }, () => Math.random() * 256))]);
   const endpoint = `ipc://${join(scratch(), 'p')}`;

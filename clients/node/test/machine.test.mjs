@@ -365,6 +365,88 @@ test('4.2: with follow an end is not the last word', () => {
   assert.deepEqual(bench.ledger.items, ['newSession', 'end', 'block', 'end']);
 });
 
+/** One that follows, and has been given the end at 110. */
+function ended(options = {}) {
+  const bench = live(100n, { follow: true, ...options });
+  bench.block(100, 110);
+  bench.head(110, 3);
+  assert.equal(bench.machine.mode, 'ended');
+  return bench;
+}
+
+test('4.2: an end is undone by another start of the publisher, and by no older word of this one', () => {
+  const bench = ended();
+  bench.welcome({ head: 105n });
+  bench.welcome({ head: 110n });
+  assert.equal(bench.machine.mode, 'ended');
+  bench.welcome({ head: 110n, started: 1n, ended: true });
+  assert.equal(bench.machine.mode, 'ended');
+  bench.welcome({ head: 110n, started: 2n });
+  assert.notEqual(bench.machine.mode, 'ended');
+  bench.head(110, 3);
+  assert.deepEqual(bench.ledger.items, ['newSession', 'block', 'end', 'end']);
+});
+
+test('4.2: whatever tells of more than the end undoes it', () => {
+  const words = {
+    head: (bench) => bench.head(120),
+    end: (bench) => bench.head(120, 3),
+    block: (bench) => bench.block(110, 120),
+    answer: (bench) => bench.answer(110, 120),
+    'block in catch-up': (bench) => bench.block(115, 120),
+    done: (bench) => bench.done(5n, { head: 120n }),
+    welcome: (bench) => bench.welcome({ head: 120n, ended: true }),
+    'welcome of a relay': (bench) => bench.welcome({ head: 110n, reached: 120n }),
+  };
+  for (const [name, tell] of Object.entries(words)) {
+    const bench = ended();
+    tell(bench);
+    assert.notEqual(bench.machine.mode, 'ended', name);
+    bench.answer(110, 120);
+    bench.head(120, 3);
+    assert.deepEqual(bench.ledger.items, ['newSession', 'block', 'end', 'block', 'end'], name);
+  }
+});
+
+test('4.2: who does not follow is given nothing behind the end', () => {
+  const bench = ended({ follow: false });
+  bench.reads();
+  bench.head(120);
+  bench.block(110, 120);
+  bench.answer(110, 120);
+  bench.pass(100);
+  assert.deepEqual(bench.reads(), []);
+  bench.takeAll();
+  assert.equal(bench.last('status').mode, 'ended');
+  assert.deepEqual(bench.ledger.items, ['newSession', 'block', 'end']);
+});
+
+test('4.2: a publisher that has lost what was read is read on where it is', () => {
+  for (const follow of [false, true]) {
+    const bench = live(100n, { follow });
+    bench.block(100, 120);
+    bench.head(130);
+    bench.welcome({ head: 110n });
+    assert.equal(bench.ledger.items.at(-1), 'block', 'an old answer: it waits at 120');
+    bench.welcome({ head: 110n, started: 1n });
+    assert.deepEqual(bench.ledger.items, ['newSession', 'block', 'gap', 'newSession']);
+    assert.deepEqual([bench.ledger.session, bench.ledger.position, bench.ledger.lost], [SESSION, 110n, 10n]);
+    bench.do('taken', bench.given.shift());
+    bench.do('taken', bench.given.shift()); // [100, 120) as it was
+    bench.pass(300);
+    assert.equal(bench.last('status').position, 110n);
+    bench.block(110, 130);
+    bench.takeAll();
+    bench.pass(300);
+    assert.equal(bench.last('status').position, 130n);
+    assert.equal(bench.machine.queued, 0);
+  }
+  const bench = live(100n);
+  bench.block(100, 120);
+  bench.welcome({ head: 110n, reached: 120n, started: 1n });
+  assert.equal(bench.machine.position, 120n, 'it will get there again');
+});
+
 test('5: silence on the data socket makes both sockets anew, also while the control socket speaks', () => {
   const bench = live(100n, { giveUp: 0 });
   for (let at = 0; at < 40; at += 1) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RecordSplitter } from '../lib/records.js';
+import { Records, RecordSplitter } from '../lib/records.js';
+import { subscribe } from 'pipedup';
+import { Turns } from '../lib/turns.js';
 
 const begin = { type: 'newSession', stream: 's', session: '00000000000000a5', position: 0n, records: 'lines' };
 const block = (position, text, beginsRecord = true) => ({ type: 'block', position: BigInt(position), data: Buffer.from(text), beginsRecord });
@@ -40,4 +42,27 @@ test('a record that is longer than is held comes in pieces', () => {
 
 test('a raw stream has no records', () => {
   assert.throws(() => split([{ ...begin, records: 'raw' }]), TypeError);
+});
+
+test('records that are asked for at once come in order, and every one is answered', async () => {
+  const items = [begin, block(0, 'one\ntwo\nth'), block(10, 'ree\n', false)];
+  const source = {
+    async next() {
+      const value = items.shift();
+      return { value, done: value === undefined };
+    },
+  };
+  const records = new Records(source, new Turns());
+  const asked = await Promise.all(Array.from({ length: 6 }, () => records.next()));
+  assert.deepEqual(asked.map(({ value, done }) => (done ? 'done' : value.data?.toString() ?? value.type)), ['newSession', 'one\n', 'two\n', 'three\n', 'done', 'done']);
+});
+
+test('items that are asked for at once are all answered by close', { timeout: 30000 }, async () => {
+  for (const use of [(subscriber) => subscriber, (subscriber) => subscriber.records()]) {
+    const subscriber = subscribe({ endpoint: 'ipc:///nonexistent/pipedup', giveUp: 0 });
+    const from = use(subscriber);
+    const asked = [from.next(), from.next(), from.next()];
+    await subscriber.close({ patience: 0 });
+    assert.deepEqual(await Promise.all(asked), Array(3).fill({ value: undefined, done: true }));
+  }
 });

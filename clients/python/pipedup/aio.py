@@ -21,7 +21,12 @@ class _Threaded(_subscriber.Subscriber):
     """A Subscriber whose consumer is a loop: it is told of items rather than waiting for them."""
 
     def ready(self) -> bool:
-        return bool(self._items) or self._receiver.done
+        """Whether _next() would return at once."""
+        return self._closed or bool(self._items) or self._receiver.done
+
+    def holds_records(self) -> bool:
+        """Whether get() would return at once whatever is ready."""
+        return self._steps is not None and self._steps.holds
 
     def tell(self, loop: asyncio.AbstractEventLoop, more: asyncio.Event) -> None:
         """Set `more` in `loop` after new items, and at the end."""
@@ -60,11 +65,15 @@ class Subscriber:
     async def get(self) -> Optional[Item]:
         """The next item; takes the one before. None at the end, and after close()."""
         self._sub.take()
-        if not self._sub.ready():
+        if not self._sub.holds_records():
             await self._wait()
         return self._sub.get()
 
     async def _wait(self) -> None:
+        """Wait for an item, without which the Subscriber would block."""
+        if self._sub.ready():
+            return
+        self._sub._save()
         if self._more is None:
             self._more = asyncio.Event()
             self._sub.tell(asyncio.get_running_loop(), self._more)
@@ -76,19 +85,23 @@ class Subscriber:
 
     async def records(self, most_bytes: int = 64 << 20) -> AsyncIterator[Union[bytes, Gap]]:
         """As Subscriber.records()."""
-        steps = _subscriber.RecordSteps(self._sub, most_bytes)
+        steps = self._sub._begin_records(most_bytes)
         while True:
-            item = await self.get()
-            left = iter(steps.cut(item))
-            try:
-                for record in left:
-                    yield record
-            finally:
-                steps.leave(left)
+            for record in steps.left if not self._sub._closed else ():
+                yield record
+            self._sub.take()
+            await self._wait()
+            item = self._sub._next()
             if item is None:
                 return
+            self._sub._give_records(steps, item)
+
+    def take(self) -> None:
+        """As Subscriber.take()."""
+        self._sub.take()
 
     async def close(self) -> None:
+        """As Subscriber.close()."""
         await asyncio.get_running_loop().run_in_executor(None, self._sub.close)
 
     async def __aenter__(self) -> "Subscriber":

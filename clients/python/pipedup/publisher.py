@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import secrets
 import threading
@@ -151,13 +152,13 @@ class Publisher:
             if self._woken:
                 return
             self._woken = True
-        self._wake()
+            self._wake()
 
     def flush(self) -> None:
         """Publish what was written, an unfinished record included, without waiting for more."""
         with self._changed:
             self._flush = True
-        self._wake()
+            self._wake()
 
     def wait_for_subscribers(self, count: int, timeout: Optional[float] = None) -> bool:
         """Wait until `count` subscribers have joined and know where they begin: what is written
@@ -173,7 +174,7 @@ class Publisher:
             if self._keys is None:
                 raise ValueError("a publisher without keys has no list")
             self._new_allowed = dict(allowed)
-        self._wake()
+            self._wake()
 
     @property
     def head(self) -> int:
@@ -194,14 +195,16 @@ class Publisher:
         """End the stream with the producer's `exit_status` (None: not known), and leave when all have confirmed that.
 
         Waits for them for at most `linger` seconds. True if all have, or nobody was there;
-        otherwise `unconfirmed` says who has not. More than once does no harm.
+        otherwise `unconfirmed` says who has not. More than once does no harm. Raises TypeError for an
+        `exit_status` or a `linger` that is no number, and the publisher stays open.
         """
+        known = h.EXIT_STATUS_UNKNOWN if exit_status is None else operator.index(exit_status)
+        until = time.monotonic() + (self.linger if linger is None else linger)
         with self._changed:
             if not self._closing:
                 self._closing = True
-                known = h.EXIT_STATUS_UNKNOWN if exit_status is None else exit_status
                 self._exit_status = known & 0xFFFFFFFF
-                self._linger_until = time.monotonic() + (self.linger if linger is None else linger)
+                self._linger_until = until
         return self._finish()
 
     def abort(self) -> None:
@@ -215,9 +218,11 @@ class Publisher:
         return self._unconfirmed
 
     def _finish(self) -> bool:
-        self._wake()
+        with self._changed:
+            self._wake()
         self._thread.join()
-        self._close_pipe()
+        with self._changed:
+            self._close_pipe()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -236,6 +241,7 @@ class Publisher:
         self.close(0 if kind is None else 1)
 
     def _wake(self) -> None:
+        """With _changed held: the descriptor may be another file's once it is closed."""
         if self._wake_out >= 0:
             try:
                 os.write(self._wake_out, b"\0")

@@ -57,6 +57,8 @@ class Reader:
         self._seeking = False  # P is not the first byte of a record yet
         self._end: Optional[Tuple[int, int]] = None
         self._began = 0  # where `session` began for us
+        self._began_weight = 0  # of the NewSession
+        self._end_weight = 0  # of the End
         self._previous: Optional[int] = None
         self._gave_data = False  # of `session`
         self._stream = options.stream or ""
@@ -71,6 +73,7 @@ class Reader:
 
         self._reads = Reads()
         self._end_asked = False
+        self._started: Optional[int] = None  # of the publisher of `session`
 
         self._weight = 0  # of all items given
         self._lost = 0
@@ -113,9 +116,9 @@ class Reader:
         else:
             self._published(header.position, on_data_socket)
             if header.kind == HEAD:
-                if self.ended and header.position > (self.position or 0):
-                    self._want_hello = True  # the publisher was started again, and goes on
-            else:
+                self._goes_on(header.position)
+            elif self._end is None or header.position >= self._end[0]:
+                self._goes_on(header.position)
                 self._end = (header.position, header.exit_status)
             self._settle()
 
@@ -152,10 +155,11 @@ class Reader:
     def on_taken(self, item: Item) -> None:
         """The consumer is done with `item` and all before it."""
         self._taken_weight = item._weight
-        self._taken_session = item.session
+        # Positions of what came before the session was begun with anew say nothing.
+        self._taken_session = item.session if item._weight >= self._began_weight else None
         self._taken = item.end
         self._taken_lost = item._lost
-        self._end_taken = isinstance(item, End)
+        self._end_taken = self.ended and item._weight >= self._end_weight
 
     def leave(self, now: float, patience: float = 1.0) -> None:
         """Begin to leave: tell how far we came, and make sure that it was heard (section 6.2)."""
@@ -289,15 +293,16 @@ class Reader:
             if self._live:
                 self._go_live(False)
             self._enter_session(welcome)
-        elif self.ended and not welcome.ended and self.options.follow:
-            self.ended = False
-            self._end_taken = False
+        elif welcome.started != self._started:
+            self._started_again(welcome)
         if self.finished:
             return
-        self.known = max(self.known, welcome.head, welcome.reached or 0)
+        self._started = welcome.started
+        published = max(welcome.head, welcome.reached or 0)
+        self.known = max(self.known, published)
         self._end_asked = False
-        if not welcome.ended:
-            self._end = None
+        if self._end is not None and published > self._end[0]:
+            self._undo_end()
         self._settle()
 
     def _on_error(self, error: control.Error, now: float) -> None:
@@ -311,6 +316,8 @@ class Reader:
         elif error.code == "no-records" and self.position is None and self._welcome is not None:
             self._reads.clear()
             self._begin_at(self._welcome.head)
+        elif error.code == "bad-request":
+            self._fail(Refused(error.code, error.reason))  # asking again would not make it better
         elif error.code != "too-many-reads":
             self.notes.append(("error", f"the publisher answered {error.code}: {error.reason!r}"))
 
@@ -377,6 +384,39 @@ class Reader:
         elif start == "start" and welcome.tail == 0:
             self._begin_at(0)
 
+    def _started_again(self, welcome: Welcome) -> None:
+        """Another publisher has the session that is read: it goes on with a journal."""
+        if not (self.ended and welcome.ended):
+            self._undo_end()
+        reached = max(welcome.head, welcome.reached or 0)
+        position = self.position
+        if self.ended or position is None or position <= reached:
+            return
+        # What we have read beyond was lost by it, and those positions will be other bytes.
+        self._reads.clear()
+        self._stash.clear()
+        if self._live:
+            self._go_live(False)
+        if self.begun:
+            self._lose(welcome.session, position, self.known, "the publisher's machine lost it")
+            self._start_session(welcome, reached, welcome.session)
+        else:
+            self.position, self.known, self._end = reached, 0, None
+
+    def _goes_on(self, published: int) -> None:
+        """What is told to have been published may be beyond what was said to be the end."""
+        if self._end is not None and published > self._end[0]:
+            self._undo_end()
+            self._want_hello = True  # it is another publisher, most likely
+
+    def _undo_end(self) -> None:
+        """The end that was heard was not the last word."""
+        if not self.ended:
+            self._end = None
+        elif self.options.follow:
+            self._end = None
+            self.ended = self._end_taken = False
+
     def _start_session(self, welcome: Welcome, position: Optional[int], previous: Optional[int]) -> None:
         self.session = welcome.session
         self._records = welcome.records
@@ -397,6 +437,8 @@ class Reader:
         self._give(
             NewSession(self._stream, self.session, position, self._records, self._previous)
         )
+        self._began_weight = self._weight
+        self._taken_session = None
 
     def _start_from(self) -> From:
         """`from` of the read that finds where to begin."""
@@ -419,9 +461,9 @@ class Reader:
     ) -> None:
         begin, end = header.position, header.position + header.length
         position = self.position
+        if self._end is not None:
+            self._goes_on(end)
         if self.ended:
-            if end > (position or 0):
-                self._want_hello = True  # as above
             return
         if position is None:
             if on_data_socket:
@@ -527,6 +569,7 @@ class Reader:
             known = None if status == EXIT_STATUS_UNKNOWN else status
             assert self.session is not None
             self._give(End(self._stream, self.session, end, known))
+            self._end_weight = self._weight
         elif position > end:
             self.on_bad_message("an end of stream before what was read", self._last_heard)
             self._end = None
@@ -617,6 +660,7 @@ class Reader:
             self._want_hello = True
             return
         self.known = max(self.known, done.head)
+        self._goes_on(done.head)
         if read is None:
             return
         if self.position is None:

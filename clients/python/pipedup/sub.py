@@ -80,6 +80,7 @@ class Writer:
             reason=item.reason, **{"from": item.position, "to": item.end},
         )  # fmt: skip
         if self._strict:
+            self._sub.take()
             raise _Done
 
     def _write(self, block: Block) -> None:

@@ -211,6 +211,7 @@ class FromRealPublisher(Case):
                     got.append(record)
                     size += len(record)
                     if number == 4999 or size == len(produced):
+                        sub.take()
                         break
             saved = cursor.load(path)
             assert saved is not None

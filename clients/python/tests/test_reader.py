@@ -249,9 +249,99 @@ class Sessions(unittest.TestCase):
         fake.head(0, h.END)
         self.assertIsInstance(fake.items[-1], End)
         fake.take_all()
-        fake.welcome(head=0)
+        fake.welcome(head=0, started=1)
+        self.assertFalse(fake.reader.ended)
         fake.block(0, b"more\n")
         self.assertIsInstance(fake.items[-1], Block)
+
+    def ended_at(self, position: int, **options: Any) -> Fake:
+        fake = Fake(start=0, follow=True, give_up=0.0, **options)
+        fake.welcome(head=0, started=1)
+        fake.head(0)
+        fake.block(0, b"x" * (position - 1) + b"\n")
+        fake.head(position, h.END)
+        self.assertIsInstance(fake.items[-1], End)
+        return fake
+
+    def test_a_welcome_that_is_older_than_the_end_does_not_undo_it(self) -> None:
+        fake = self.ended_at(5)
+        fake.welcome(head=3, started=1)
+        fake.welcome(head=5, started=1)
+        self.assertTrue(fake.reader.ended)
+        fake.head(5, h.END)
+        self.assertEqual([type(i) for i in fake.items], [NewSession, Block, End])
+
+    def test_nor_one_of_an_end_that_is_not_reached_yet(self) -> None:
+        fake = Fake(start=0)
+        fake.welcome(head=10, started=1)
+        fake.head(10, h.END)
+        fake.welcome(head=7, started=1)
+        fake.block(0, b"123456789\n", on_data=False)
+        self.assertIsInstance(fake.items[-1], End)
+
+    def test_a_welcome_of_another_start_undoes_an_end_unless_it_has_ended_as_well(self) -> None:
+        fake = self.ended_at(5)
+        fake.welcome(head=5, started=2, ended=True)
+        self.assertTrue(fake.reader.ended)
+        fake.welcome(head=5, started=3)
+        self.assertFalse(fake.reader.ended)
+
+    def test_whatever_tells_of_more_than_the_end_undoes_it(self) -> None:
+        for tell in (
+            lambda fake: fake.head(9),
+            lambda fake: fake.block(5, b"abc\n"),
+            lambda fake: fake.head(9, h.END),
+            lambda fake: fake.done(1, 0, 9),
+            lambda fake: fake.welcome(head=9, started=1, ended=True),
+            lambda fake: fake.welcome(head=5, reached=9, started=1),
+        ):
+            fake = self.ended_at(5)
+            tell(fake)
+            self.assertFalse(fake.reader.ended)
+            fake.block(5, b"abc\n", on_data=False)
+            fake.head(9, h.END)
+            self.assertEqual([type(i) for i in fake.items], [NewSession, Block, End, Block, End])
+
+    def test_an_end_that_is_taken_after_it_was_undone_is_not_confirmed(self) -> None:
+        fake = self.ended_at(5)
+        end = fake.items[-1]
+        fake.welcome(head=5, started=2)
+        fake.reader.on_taken(end)
+        statuses = [a for a in fake.step(2.1) if isinstance(a, control.Status)]
+        self.assertTrue(statuses)
+        self.assertNotIn("ended", [a.mode for a in statuses])
+
+    def test_a_publisher_that_has_lost_what_was_read_is_read_on_where_it_is(self) -> None:
+        for follow in (False, True):
+            fake = Fake(start=0, follow=follow, dead_after=3600.0, give_up=0.0)
+            fake.welcome(head=0, started=1)
+            fake.head(0)
+            fake.block(0, b"abc\ndef\n")
+            block = fake.items[-1]
+            fake.head(10)
+            fake.welcome(head=4, started=1)
+            self.assertIs(fake.items[-1], block)  # an old answer: it waits at 8
+            fake.welcome(head=4, started=2)
+            gap, begin = fake.items[-2:]
+            self.assertEqual((type(gap), gap.position, gap.end), (Gap, 8, 10))
+            self.assertEqual((type(begin), begin.session, begin.position), (NewSession, SESSION, 4))
+            fake.reader.on_taken(block)
+            statuses = [a for a in fake.step(3.0) if isinstance(a, control.Status)]
+            self.assertEqual({a.position for a in statuses}, {4})
+            fake.block(4, b"new\n", on_data=False)
+            self.assertEqual(bytes(fake.items[-1]), b"new\n")
+            fake.take_all()
+            statuses = [a for a in fake.step(3.0) if isinstance(a, control.Status)]
+            self.assertEqual({a.position for a in statuses}, {8})
+
+    def test_but_not_if_it_will_get_there_again(self) -> None:
+        fake = Fake(start=0)
+        fake.welcome(head=0, started=1)
+        fake.head(0)
+        fake.block(0, b"abc\ndef\n")
+        fake.welcome(head=4, reached=8, started=2)
+        self.assertIsInstance(fake.items[-1], Block)
+        self.assertEqual(fake.reader.position, 8)
 
     def test_a_cursor_of_a_session_that_is_gone_is_said(self) -> None:
         fake = Fake(cursor=(9, 50))
@@ -345,6 +435,11 @@ class Links(unittest.TestCase):
         bye = fake.done(ping.request, 0, 4)
         self.assertEqual(bye, [control.Bye()])
         self.assertTrue(fake.reader.finished)
+
+    def test_a_request_that_is_not_understood_is_not_repeated(self) -> None:
+        fake = Fake()
+        fake.hear(control.Error("bad-request", "no such role"))
+        self.assertIsInstance(fake.reader.failure, Refused)
 
     def test_patience_at_the_end_is_short(self) -> None:
         fake = Fake(start=0)
