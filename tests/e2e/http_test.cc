@@ -230,6 +230,9 @@ TEST_F(HttpTest, ReadersThatLeaveAreNoticedThoughNothingComes) {
 }
 
 TEST_F(HttpTest, AReaderThatHasSaidSomethingElseBeforeItLeftIsNoticedAsWell) {
+#ifdef PIPEDUP_PORTABLE
+  GTEST_SKIP() << "without POLLRDHUP such a reader is noticed when something is sent to it";
+#endif
   Publish();
   const auto readers = [this] {
     return Stats().at("streams").at(0).at("http").at("readers").get<int>();
