@@ -43,13 +43,14 @@ Schedule OnDisk(Schedule schedule, const std::string& fsync) {
   return schedule;
 }
 
-/// Nothing reaches the subscriber while much more than is retained is produced.
+/// Nothing reaches the subscriber while much more than is retained is produced, and for so long
+/// that it has given the connection up, with what is under way there (--dead-after and 2 s).
 Schedule RetentionPasses() {
   Schedule schedule = With(Plain(Kind::kNetwork), {.what = Fault::What::kHalfOpen,
                                                    .whom = Fault::Whom::kSubscriber,
                                                    .at = kMiB,
                                                    .bytes = 6 * kMiB,
-                                                   .time = milliseconds(1800)});
+                                                   .time = milliseconds(3500)});
   schedule.bytes = 8 * kMiB;
   schedule.publisher.retain_mib = 1;
   schedule.subscribers[0].proxied = true;
