@@ -291,11 +291,12 @@ test('a reader that stops early is not waited for', needsPrograms, async (t) => 
 test('items that are asked for at once come in order, and all of them are taken', needsPrograms, async (t) => {
   const produced = lines(20000);
   const { endpoint, pub } = await published(t, produced);
-  pub.stdin.end();
   const subscriber = reader(t, { endpoint, from: 'start' });
   const ledger = new Ledger();
   for (let over = false; !over; ) {
-    const asked = await bounded(Promise.all([subscriber.next(), subscriber.next(), subscriber.next()]));
+    // With nobody there the publisher would not stay: it is told to end once something has come.
+    const first = subscriber.next().finally(() => pub.stdin.end());
+    const asked = await bounded(Promise.all([first, subscriber.next(), subscriber.next()]));
     for (const { value, done } of asked) {
       if (done) over = true;
       else ledger.add(value);
