@@ -18,25 +18,10 @@ namespace {
 constexpr std::size_t kTeeFull = 8 * 1024 * 1024;
 constexpr std::size_t kTeeWake = 1024 * 1024;
 
-PublishedStreamOptions MakeStreamOptions(const PubOptions& options) {
-  PublishedStreamOptions made;
-  made.stream = options.stream;
-  made.wait = options.wait;
-  made.retain_bytes = options.retain_bytes;
-  made.stall_limit = options.stall_limit;
-  made.linger = options.linger;
-  made.zstd_level = options.zstd_level;
-  if (!options.journal.empty()) made.member_file = options.journal + "/members";
-  return made;
-}
-
-ServerOptions MakeServerOptions(const PubOptions& options, Connections& connections) {
-  ServerOptions made;
-  made.endpoints = options.bind;
-  made.max_subs = options.max_subs;
-  made.connections = &connections;
-  made.allowed = LoadAllowList(options.allow_keys);
-  return made;
+/// Each connection by itself is held to limits.
+ServerOptions Guarded(ServerOptions options, Connections& connections) {
+  options.connections = &connections;
+  return options;
 }
 
 }  // namespace
@@ -50,7 +35,8 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
           options, [this](const std::string& text) { reporter_.Warn("journal", text); })),
       journal_(kept_.options),
       server_reports_(reporter),
-      server_(context_, loop_, MakeServerOptions(options, connections), server_reports_),
+      server_(context_, loop_, Guarded(MakeServerOptions(options), connections),
+              server_reports_),
       publisher_(server_, journal_, MakeStreamOptions(options), *this),
       hold_(loop_, reporter),
       http_(loop_, connections, options, reporter),

@@ -16,7 +16,7 @@
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/http_side.h"
-#include "programs/pub_journal.h"
+#include "programs/pub_parts.h"
 #include "programs/pub_options.h"
 #include "programs/publisher_reports.h"
 #include "publish/published_stream.h"

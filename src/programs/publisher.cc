@@ -19,8 +19,8 @@
 #include "os/signals.h"
 #include "pipedup/reporter.h"
 #include "programs/key_files.h"
-#include "programs/pub_journal.h"
 #include "programs/pub_options.h"
+#include "programs/pub_parts.h"
 #include "programs/publisher_reports.h"
 #include "publish/published_stream.h"
 #include "publish/server.h"
@@ -92,7 +92,14 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
         context_(ReadPublisherKeys(options_.curve_secret)) {
     std::tie(read_end_, write_end_) = MakePipe();
     SetNonBlocking(write_end_.get());
-    thread_.Do([this] { Start(); });
+    thread_.Do([this] {
+      try {
+        Start();
+      } catch (...) {
+        End();  // what is there belongs to the loop, which goes first
+        throw;
+      }
+    });
   }
 
   ~Run() override {
@@ -154,27 +161,15 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
     kept_.emplace(MakePubJournal(options_, [this](const std::string& text) { log_(text); }));
     journal_.emplace(kept_->options);
     session_ = journal_->session();
-    ServerOptions server;
-    server.endpoints = options_.bind;
-    server.max_subs = options_.max_subs;
-    server.allowed = LoadAllowList(options_.allow_keys);
     ServerEvents& server_events = *this;
-    server_.emplace(context_, thread_.loop(), std::move(server), server_events);
+    server_.emplace(context_, thread_.loop(), MakeServerOptions(options_), server_events);
     for (const Endpoint& endpoint : server_->endpoints()) endpoints_.push_back(endpoint.data());
-    PublishedStreamOptions stream;
-    stream.stream = options_.stream;
-    stream.wait = options_.wait;
-    stream.retain_bytes = options_.retain_bytes;
-    stream.stall_limit = options_.stall_limit;
-    stream.linger = options_.linger;
-    stream.zstd_level = options_.zstd_level;
-    if (!options_.journal.empty()) stream.member_file = options_.journal + "/members";
     PublishedStreamEvents& events = *this;
-    stream_.emplace(*server_, *journal_, std::move(stream), events);
+    stream_.emplace(*server_, *journal_, MakeStreamOptions(options_), events);
     source_.emplace(thread_.loop(), *journal_, read_end_.get(), options_.max_delay,
                     [this](int error) { OnInputEnd(error); });
     if (journal_->sync_fd() < 0) return;
-    thread_.loop().OnReadable(journal_->sync_fd(), [this] {
+    synced_ = thread_.loop().OnReadable(journal_->sync_fd(), [this] {
       journal_->Synced();
       ReadOrNot();
     });
@@ -196,6 +191,7 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
     if (stream_ && !options_.journal.empty()) stream_->Leave();
     stream_.reset();
     server_.reset();
+    if (synced_ != 0) thread_.loop().Remove(std::exchange(synced_, 0));
     journal_.reset();
   }
 
@@ -260,6 +256,7 @@ class Publisher::Run final : private PublishedStreamEvents, private ServerEvents
   std::optional<Server> server_;
   std::optional<PublishedStream> stream_;
   std::optional<Source> source_;
+  EventLoop::WatchId synced_ = 0;
   bool held_ = false;
   bool input_ended_ = false;
   std::optional<std::uint32_t> exit_status_;

@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument("--cursor")
     parser.add_argument("--server-key")
     parser.add_argument("--curve-secret")
-    parser.add_argument("--log-format")
+    parser.add_argument("--log-format", choices=["json"])  # as which it says everything
     return asyncio.run(run(parser.parse_args()))
 
 

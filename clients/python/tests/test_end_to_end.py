@@ -1,4 +1,7 @@
-"""Subscriber and Publisher, each with the other and with the real programs (PIPEDUP_BIN)."""
+"""Subscriber and Publisher, each with the other and with the real programs (PIPEDUP_BIN).
+
+Over 500 lines: one oracle for all of them, and each case is a few lines.
+"""
 
 from __future__ import annotations
 

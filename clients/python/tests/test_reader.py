@@ -1,4 +1,7 @@
-"""The reader's state machine, without sockets: by hand, and against the publisher's at random."""
+"""The reader's state machine, without sockets: by hand, and against the publisher's at random.
+
+Over 500 lines: many cases on one machine and its fake surroundings.
+"""
 
 from __future__ import annotations
 

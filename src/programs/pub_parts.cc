@@ -1,10 +1,11 @@
-#include "programs/pub_journal.h"
+#include "programs/pub_parts.h"
 
 #include <utility>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "os/process.h"
+#include "programs/publisher_reports.h"
 
 namespace pipedup {
 
@@ -36,6 +37,26 @@ PubJournal MakePubJournal(const PubOptions& options,
     made.warn("journal: no directory can hold it; it stays in private memory");
   }
   return journal;
+}
+
+PublishedStreamOptions MakeStreamOptions(const PubOptions& options) {
+  PublishedStreamOptions made;
+  made.stream = options.stream;
+  made.wait = options.wait;
+  made.retain_bytes = options.retain_bytes;
+  made.stall_limit = options.stall_limit;
+  made.linger = options.linger;
+  made.zstd_level = options.zstd_level;
+  if (!options.journal.empty()) made.member_file = options.journal + "/members";
+  return made;
+}
+
+ServerOptions MakeServerOptions(const PubOptions& options) {
+  ServerOptions made;
+  made.endpoints = options.bind;
+  made.max_subs = options.max_subs;
+  made.allowed = LoadAllowList(options.allow_keys);
+  return made;
 }
 
 }  // namespace pipedup

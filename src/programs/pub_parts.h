@@ -1,4 +1,4 @@
-// Where a publisher keeps its journal.
+// What a publisher is made of, as its options say: of the program, and of the library.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,8 @@
 #include "journal/directory.h"
 #include "journal/journal.h"
 #include "programs/pub_options.h"
+#include "publish/published_stream.h"
+#include "publish/server.h"
 
 namespace pipedup {
 
@@ -21,5 +23,10 @@ struct PubJournal {
 /// Error.
 PubJournal MakePubJournal(const PubOptions& options,
                           std::function<void(const std::string&)> warn);
+
+PublishedStreamOptions MakeStreamOptions(const PubOptions& options);
+
+/// Reads the list of keys, if there is one. Throws Error.
+ServerOptions MakeServerOptions(const PubOptions& options);
 
 }  // namespace pipedup
