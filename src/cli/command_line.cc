@@ -12,9 +12,6 @@
 namespace pipedup::cli {
 namespace {
 
-constexpr int kStdout = 1;
-constexpr int kStderr = 2;
-
 Surroundings RealSurroundings() {
   return {.environment = Environment,
           .read_file = ReadTextFile,

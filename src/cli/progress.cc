@@ -12,7 +12,6 @@
 namespace pipedup::cli {
 namespace {
 
-constexpr int kStderr = 2;
 constexpr auto kWindow = std::chrono::seconds(1);
 constexpr auto kEventEvery = std::chrono::seconds(1);
 

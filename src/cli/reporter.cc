@@ -11,7 +11,6 @@
 namespace pipedup {
 namespace {
 
-constexpr int kStderr = 2;
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
 // A process has one stderr, however many reporters write to it.

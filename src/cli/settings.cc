@@ -22,7 +22,7 @@ constexpr std::size_t kMaxWhy = 1000;    // a path, and why it cannot be read
 constexpr int kMaxPositional = 1 << 20;  // more than argv can hold of them
 
 /// "retain" as it is called in messages: "--retain", or the bare name if it is positional.
-std::string Label(const Option& option) {
+std::string Spelling(const Option& option) {
   return (option.positional ? "" : "--") + option.name;
 }
 
@@ -216,8 +216,8 @@ class Gatherer {
   CLI::Option* Add(const Option& option) {
     const std::string letter = option.letter == 0 ? "" : std::string("-") + option.letter + ",";
     const Form form = option.target.form;
-    CLI::Option* added = form == Form::kFlag ? app_.add_flag(letter + Label(option))
-                                             : app_.add_option(letter + Label(option));
+    CLI::Option* added = form == Form::kFlag ? app_.add_flag(letter + Spelling(option))
+                                             : app_.add_option(letter + Spelling(option));
     const bool repeats = form == Form::kFlag || form == Form::kList;
     if (repeats) added->take_all();
     if (!repeats) added->take_last();
@@ -263,7 +263,7 @@ class Gatherer {
       if (setting.source != Source::kNone || options_[i]->count() == 0) continue;
       setting.source = source;
       setting.texts = options_[i]->reduced_results();
-      setting.where = source == Source::kFlag       ? Label(table_[i])
+      setting.where = source == Source::kFlag       ? Spelling(table_[i])
                       : source == Source::kVariable ? VariableName(table_[i].name)
                                                     : file + table_[i].name;
     }

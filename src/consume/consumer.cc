@@ -7,12 +7,6 @@
 #include "os/io.h"
 
 namespace pipedup {
-namespace {
-
-constexpr std::size_t kPipeBytes = 1024 * 1024;
-
-}  // namespace
-
 Consumer::Consumer(EventLoop& loop, const Journal& journal, ConsumerOptions options,
                    Position from, ConsumerEvents events)
     : loop_(loop),
@@ -32,7 +26,7 @@ void Consumer::Change() const {
 
 void Consumer::Start() {
   auto [read_end, write_end] = MakePipe();
-  GrowPipe(write_end.get(), kPipeBytes);
+  GrowPipe(write_end.get());
   child_ = StartChild(options_.argv, read_end.get(), options_.output);
   started_ = loop_.now();
   if (options_.restart != Restart::kNever) read_end_ = std::move(read_end);

@@ -15,7 +15,6 @@ namespace {
 // that the same few pages are used again and again.
 constexpr std::uint64_t kBehindOne = 4 * 1024 * 1024;
 // What a consumer may leave unread in its pipe, for the one that is started after it.
-constexpr std::uint64_t kPipeBytes = 1024 * 1024;
 
 }  // namespace
 
@@ -132,7 +131,7 @@ void Consumers::Note() {
   if (now.session != mark_.session || now.position > mark_.position) {
     mark_ = {now.session, now.position};
   }
-  const Position needed = span.slowest - std::min(span.slowest, kPipeBytes);
+  const Position needed = span.slowest - std::min<std::uint64_t>(span.slowest, kPipeBytes);
   journal_.KeepFrom(span.count == 1 ? needed : UINT64_MAX);
 }
 

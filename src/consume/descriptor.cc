@@ -9,14 +9,13 @@ namespace pipedup {
 namespace {
 
 constexpr std::size_t kWakeBytes = 1024 * 1024;  // between looks at the pace
-constexpr std::size_t kPipeBytes = 1024 * 1024;
 
 }  // namespace
 
 DescriptorOutput::DescriptorOutput(EventLoop& loop, int fd, OutputEvents& events,
                                    WriteNotes* notes)
     : loop_(loop), fd_(fd), writer_(fd, kWakeBytes, notes) {
-  GrowPipe(fd, kPipeBytes);
+  GrowPipe(fd);
   waker_ = loop_.OnReadable(writer_.waker().fd(), [this, &events] {
     writer_.waker().Clear();
     events.OnOutput();

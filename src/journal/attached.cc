@@ -7,12 +7,6 @@
 #include "base/error.h"
 
 namespace pipedup {
-namespace {
-
-constexpr std::int64_t kJoinWithin = 10'000'000;  // ns between blocks that are joined
-
-}  // namespace
-
 std::unique_ptr<AttachedJournal> AttachedJournal::Open(const std::string& directory,
                                                        SessionId session, std::string* why) {
   const std::optional<JournalLabel> label = ReadJournalLabel(directory, why);
@@ -124,7 +118,7 @@ std::optional<AttachedJournal::Piece> AttachedJournal::Read(Position at, std::si
   while (const std::optional<BlockHeader> next = NextEntry()) {
     const std::uint64_t length = next->end() - joined.position;
     if (next->position != joined.end() || length > max || length > kMaxBlockBytes ||
-        next->time_ns - joined.time_ns > kJoinWithin) {
+        !MayJoin(joined, *next)) {
       break;
     }
     joined.length = static_cast<std::uint32_t>(length);

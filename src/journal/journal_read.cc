@@ -9,14 +9,8 @@
 namespace pipedup {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;     // one block of a replay
-constexpr std::uint64_t kJoinWithin = 10'000'000;  // ns between blocks that a replay joins
+constexpr std::size_t kReadBytes = 256 * 1024;  // one block of a replay
 constexpr std::size_t kMostLoaded = 8;  // indexes of segments on disk that are in memory
-
-/// A great time if it runs backwards, which only what was not written here does.
-std::uint64_t TimeBetween(const BlockHeader& first, const BlockHeader& next) {
-  return static_cast<std::uint64_t>(next.time_ns) - static_cast<std::uint64_t>(first.time_ns);
-}
 
 }  // namespace
 
@@ -83,7 +77,7 @@ std::optional<Block> Journal::WholeOrPart(AnySegment& segment, Position at,
   for (std::size_t i = first_index + 1; i < segment.blocks(); ++i) {
     const BlockHeader next = segment.block(i);
     if (next.position != end || next.end() - at > std::min(max, kReadBytes) ||
-        next.end() > head() || TimeBetween(first, next) > kJoinWithin) {
+        next.end() > head() || !MayJoin(first, next)) {
       break;
     }
     end = next.end();

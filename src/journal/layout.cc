@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kDigits = 20;
 constexpr const char* kLabelName = "/journal";
 constexpr const char* kLapsedName = "/journal.lapsed";
-constexpr const char* kCheck = "check ";
-constexpr const char* kMagic = "pipedup journal 1";
+constexpr const char* kLabelCheck = "check ";
+constexpr const char* kLabelMagic = "pipedup journal 1";
 constexpr std::size_t kMaxLabelBytes = 4096;
 constexpr std::size_t kMaxSegmentBytes = std::size_t{1} << 40;
 
@@ -73,8 +73,8 @@ std::optional<Position> SegmentBegin(const std::string& name, const std::string&
 // ---- the label ----
 
 std::string EncodeLabel(const JournalLabel& label) {
-  std::string text = std::string(kMagic) + "\nsession " + Hex(label.session) + "\nsegment " +
-                     std::to_string(label.segment_bytes) + "\n";
+  std::string text = std::string(kLabelMagic) + "\nsession " + Hex(label.session) +
+                     "\nsegment " + std::to_string(label.segment_bytes) + "\n";
   if (!label.durable) return text;
   text += "from " + std::to_string(label.from) + "\nused " + std::to_string(label.used) + " " +
           std::to_string(label.used_records) + "\nstream " + label.stream + "\nrecords " +
@@ -84,17 +84,18 @@ std::string EncodeLabel(const JournalLabel& label) {
   for (const PastSession& past : label.past) {
     text += "past " + Hex(past.session) + " " + std::to_string(past.end) + "\n";
   }
-  return text + kCheck + Hex(Checksum(AsBytes(text))) + "\n";
+  return text + kLabelCheck + Hex(Checksum(AsBytes(text))) + "\n";
 }
 
 std::optional<JournalLabel> ParseLabel(std::string_view text) {
-  const std::size_t checked = text.rfind(kCheck);
+  const std::size_t checked = text.rfind(kLabelCheck);
   const bool sound_text =
       checked != text.npos &&
-      text.substr(checked) == kCheck + Hex(Checksum(AsBytes(text.substr(0, checked)))) + "\n";
+      text.substr(checked) ==
+          kLabelCheck + Hex(Checksum(AsBytes(text.substr(0, checked)))) + "\n";
   std::istringstream lines{std::string(text)};
   std::string line;
-  if (!std::getline(lines, line) || line != kMagic) return std::nullopt;
+  if (!std::getline(lines, line) || line != kLabelMagic) return std::nullopt;
   JournalLabel label;
   while (std::getline(lines, line)) {
     const std::size_t space = std::min(line.find(' '), line.size());

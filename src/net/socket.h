@@ -113,6 +113,9 @@ enum class SendStatus : std::uint8_t {
 
 enum class Frame : bool { kLast, kMore };
 
+/// So many are taken from a socket at once; then the loop looks at the others.
+inline constexpr int kMessagesPerCall = 64;
+
 /// Move-only. Not thread-safe: one socket belongs to one thread.
 class Socket {
  public:

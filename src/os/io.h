@@ -153,10 +153,16 @@ bool IsOpen(int fd);
 /// program.
 void OpenMissingStandardDescriptors();
 
+inline constexpr int kStdout = 1;
+inline constexpr int kStderr = 2;
+
 /// Lets go of what `fd`, one of 0, 1 and 2, leads to, and puts /dev/null there.
 void ReplaceByNull(int fd);
 
+/// What the pipes between programs are asked to hold.
+inline constexpr std::size_t kPipeBytes = 1024 * 1024;
+
 /// Asks for a pipe of `bytes`; best effort (a user's limit may stand against it). Linux only.
-void GrowPipe(int fd, std::size_t bytes);
+void GrowPipe(int fd, std::size_t bytes = kPipeBytes);
 
 }  // namespace pipedup

@@ -11,12 +11,6 @@
 #include "os/process.h"
 
 namespace pipedup {
-namespace {
-
-constexpr std::size_t kPipeBytes = 1024 * 1024;
-
-}  // namespace
-
 BufferedCopy::BufferedCopy(EventLoop& loop, Reporter& reporter, const Options& options,
                            std::vector<Output> outputs, Lockstep::OnOutputEnd on_output_end,
                            Lockstep::OnInputFailed on_input_failed)
@@ -79,7 +73,7 @@ void BufferedCopy::AddReader(Output output) {
     events.on_failed = [this, index](int error) { EndReader(index, IoStatus::kFailed, error); };
   } else {
     auto [read_end, write_end] = MakePipe();
-    GrowPipe(write_end.get(), kPipeBytes);
+    GrowPipe(write_end.get());
     reader.staging = std::move(read_end);
     pipe = std::move(write_end);
     reader.mover = std::make_unique<Lockstep>(

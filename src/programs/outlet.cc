@@ -8,7 +8,7 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kLookEvery =
+constexpr auto kDrainCheckEvery =
     std::chrono::milliseconds(100);  // whether all have read what there is
 
 /// In which a subscriber notices that a relay has been killed, and finds the next one.
@@ -104,7 +104,7 @@ void Outlet::Drain() {
   if (drain_ != 0) return;
   publisher_->ForgetOlder();
   http_->Drain();
-  drain_ = loop_.Every(kLookEvery, [this] { CheckDrained(); });
+  drain_ = loop_.Every(kDrainCheckEvery, [this] { CheckDrained(); });
   give_up_ = loop_.After(options_.publish.linger, [this] { Leave(); });
 }
 

@@ -11,12 +11,12 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "programs/key_files.h"
+#include "programs/sub_reports.h"
 
 namespace pipedup {
 namespace {
 
-constexpr auto kLookEvery = std::chrono::milliseconds(100);
-constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
+constexpr auto kFirstCheckEvery = std::chrono::milliseconds(100);
 constexpr std::size_t kIdBytes = 8;
 
 ServerOptions MakeServerOptions(const RelayOptions& options, Connections& connections) {
@@ -108,7 +108,7 @@ void RelayRun::FindStreams() {
         },
         [] {}));
   }
-  look_ = loop_.Every(kLookEvery, [this] { LookForFirst(); });
+  look_ = loop_.Every(kFirstCheckEvery, [this] { LookForFirst(); });
 }
 
 void RelayRun::Add(const std::string& name) {

@@ -13,7 +13,6 @@ namespace pipedup {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 constexpr std::size_t kNameBytes = 85;  // see sub_receiver.cc
 
 /// `last`: what was kept; null: nothing.

@@ -1,6 +1,7 @@
 // What is said about losses, in words and in fields.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,9 @@
 #include "wire/control.h"
 
 namespace pipedup {
+
+/// Nothing has come for so long: this is said, once.
+inline constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 /// A gap of the stream itself, on its way here.
 void ReportGap(Reporter& reporter, const std::string& stream, const Gap& gap);

@@ -10,12 +10,6 @@
 #include "wire/block_header.h"
 
 namespace pipedup {
-namespace {
-
-constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
-
-}  // namespace
-
 SubStream::SubStream(const SubscribeOptions& options, Reporter& reporter, EventLoop& loop,
                      SubCursor* cursor, SubStreamOwner& owner, std::size_t number)
     : options_(options),

@@ -38,7 +38,6 @@ namespace pipedup {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
-constexpr auto kSayWaitingAfter = std::chrono::seconds(2);
 
 /// One run of a subscriber.
 class SubscribeRun final : private SubStreamOwner, private ConsumersEvents {

@@ -19,7 +19,7 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kLookEvery = std::chrono::milliseconds(50);
 constexpr auto kForEver =
     std::chrono::hours(24 * 365);          // further than a clock should be asked for
 constexpr std::uint64_t kItemBytes = 256;  // what an item takes beside its bytes
@@ -29,12 +29,6 @@ constexpr std::uint64_t kTellAfter = 1024 * 1024;
 constexpr std::uint64_t kTellWhenEmpty = 32 * 1024;
 constexpr std::uint64_t kHoldMin = 4 * 1024 * 1024;  // what is asked for at once
 constexpr std::uint64_t kHoldMax = 1024ULL * 1024 * 1024;
-
-/// Where the reader of a session stands.
-struct Place {
-  SessionId session = 0;
-  Position position = 0;
-};
 
 std::vector<ReceiverOptions> MakeReceivers(const SubscriberOptions& options) {
   if (options.hold_bytes < kHoldMin || options.hold_bytes > kHoldMax)
@@ -73,7 +67,7 @@ class Subscriber::Run final : private StreamEvents {
     thread_.Do([&] {
       StreamEvents& events = *this;
       reader_.emplace(context_, thread_.loop(), receivers, events);
-      tick_ = thread_.loop().Every(kTickEvery, [this] { Tick(); });
+      tick_ = thread_.loop().Every(kLookEvery, [this] { Tick(); });
     });
   }
 
@@ -117,6 +111,12 @@ class Subscriber::Run final : private StreamEvents {
   }
 
  private:
+  /// Where the reader of a session stands.
+  struct Place {
+    SessionId session = 0;
+    Position position = 0;
+  };
+
   // ---- in the thread of whoever takes; the lock is held ----
 
   void Take(const Item& item) {

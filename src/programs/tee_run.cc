@@ -10,12 +10,6 @@
 #include "os/io.h"
 
 namespace pipedup {
-namespace {
-
-constexpr std::size_t kPipeBytes = 1024 * 1024;
-
-}  // namespace
-
 TeeRun::TeeRun(const TeeOptions& options, Reporter& reporter)
     : options_(options),
       reporter_(reporter),
@@ -60,7 +54,7 @@ std::vector<TeeRun::Sink> TeeRun::OpenSinks(const TeeOptions& options) {
 void TeeRun::StartCommands() {
   for (const std::string& command : options_.commands) {
     auto [read_end, write_end] = MakePipe();
-    GrowPipe(write_end.get(), kPipeBytes);
+    GrowPipe(write_end.get());
     SetNonBlocking(write_end.get());
     const Child child = StartChild({"sh", "-c", "--", command}, read_end.get(), 1);
     const int number = write_end.get();

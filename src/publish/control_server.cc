@@ -12,7 +12,6 @@
 namespace pipedup {
 namespace {
 
-constexpr int kMessagesPerCall = 64;  // then the loop looks at the live stream
 // A subscriber that gave up waiting asks again, while its earlier reads still stand.
 constexpr std::size_t kMostReads = 2 * control::kMaxReadsOutstanding;
 constexpr auto kSilence = std::chrono::seconds(10);

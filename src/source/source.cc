@@ -10,7 +10,6 @@ namespace {
 // What a pipe holds at most. Under load this much is there: every look at an empty pipe, every
 // block and every wake of a reader that it spares is time for the bytes themselves.
 constexpr std::size_t kReadBytes = kMaxBlockBytes;
-constexpr std::size_t kPipeBytes = 1024 * 1024;
 constexpr int kFinishReads = 16;  // more than any pipe holds
 
 }  // namespace
@@ -23,7 +22,7 @@ Source::Source(EventLoop& loop, Journal& journal, int fd, Duration max_delay,
       is_pipe_(IsPipe(fd)),
       max_delay_(max_delay),
       on_end_(std::move(on_end)) {
-  GrowPipe(fd_, kPipeBytes);
+  GrowPipe(fd_);
   watch_ = loop_.OnReadable(fd_, [this] { Read(); });
 }
 

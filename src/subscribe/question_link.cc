@@ -6,12 +6,6 @@
 #include "base/bytes.h"
 
 namespace pipedup {
-namespace {
-
-constexpr int kMessagesPerCall = 64;
-
-}  // namespace
-
 QuestionLink::QuestionLink(Context& context, EventLoop& loop, Endpoint endpoint,
                            OnAnswer on_answer)
     : context_(context),

@@ -10,13 +10,12 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kTickEvery = std::chrono::milliseconds(100);
+constexpr auto kRangeTickEvery = std::chrono::milliseconds(100);
 constexpr auto kIdle = std::chrono::seconds(10);
 constexpr auto kIdleAtEnd = std::chrono::seconds(1);
-constexpr auto kPingEvery = std::chrono::seconds(2);     // else it is no member after 10 s
-constexpr auto kPause = std::chrono::milliseconds(500);  // between two connections
-constexpr int kMostRounds = 10;                          // of patience
-constexpr int kMessagesPerCall = 64;  // then the loop looks at the live stream
+constexpr auto kRangePingEvery = std::chrono::seconds(2);  // else it is no member after 10 s
+constexpr auto kPause = std::chrono::milliseconds(500);    // between two connections
+constexpr int kMostRounds = 10;                            // of patience
 
 }  // namespace
 
@@ -31,7 +30,7 @@ RangeReader::RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint
       patience_(patience),
       events_(events) {
   hello_.codecs = {std::string(kZstdName)};
-  tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
+  tick_ = loop_.Every(kRangeTickEvery, [this] { Tick(); });
 }
 
 RangeReader::~RangeReader() {
@@ -209,7 +208,7 @@ void RangeReader::Tick() {
     Fail();
   } else if (questions_.empty() && now - heard_ > (expects_end_ ? kIdleAtEnd : kIdle)) {
     if (!events_.MoreIsNeeded()) return Close();
-    if (now - pinged_ < kPingEvery) return;
+    if (now - pinged_ < kRangePingEvery) return;
     pinged_ = now;
     control::Read ping;
     ping.session = session_;

@@ -17,7 +17,6 @@ constexpr auto kStatusMoving = std::chrono::milliseconds(250);
 constexpr auto kStatusIdle = std::chrono::seconds(2);
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 constexpr std::uint64_t kFarewellRequest = 0;  // the machine's own begin with 1
-constexpr int kMessagesPerCall = 64;           // then the loop looks at the other sockets
 constexpr std::size_t kMaxFrames = 2;
 constexpr int kLocalPerCall = 8;  // pieces of at most 1 MiB, then likewise
 // Taken from the journal and not written: enough to keep a writer busy. What is behind it stays

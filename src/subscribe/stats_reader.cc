@@ -9,7 +9,7 @@
 namespace pipedup {
 namespace {
 
-constexpr auto kTickEvery = std::chrono::milliseconds(50);
+constexpr auto kStatsTickEvery = std::chrono::milliseconds(50);
 // A stranger may ask 50 times at once and 25 times a second.
 constexpr auto kPace = std::chrono::milliseconds(50);
 constexpr int kAtOnce = 40;
@@ -25,7 +25,7 @@ StatsReader::StatsReader(Context& context, EventLoop& loop, StatsReaderOptions o
       link_(context, loop, options_.endpoint,
             [this](const control::Message& answer) { OnAnswer(answer); }) {
   BeginRound();
-  tick_ = loop_.Every(kTickEvery, [this] { Tick(); });
+  tick_ = loop_.Every(kStatsTickEvery, [this] { Tick(); });
 }
 
 StatsReader::~StatsReader() {

@@ -140,6 +140,12 @@ ParsedHeader ParseHeader(ByteSpan bytes) {
   return {header, {}};
 }
 
+bool MayJoin(const BlockHeader& first, const BlockHeader& next) {
+  constexpr std::uint64_t kWithin = 10'000'000;  // ns
+  return static_cast<std::uint64_t>(next.time_ns) - static_cast<std::uint64_t>(first.time_ns) <=
+         kWithin;
+}
+
 bool IsValidStreamName(std::string_view name) {
   const auto is_allowed = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||

@@ -77,6 +77,11 @@ struct ParsedHeader {
 /// The payload is not here to be verified: that is the caller's, with Checksum().
 [[nodiscard]] ParsedHeader ParseHeader(ByteSpan bytes);
 
+/// Whether `next`, which follows `first`, may be joined with it for who reads both later: made
+/// within 10 ms after it. Not if time runs backwards, which only what was not written here
+/// does.
+bool MayJoin(const BlockHeader& first, const BlockHeader& next);
+
 // ---- the first frame of a block message: topic, 0x00, header ----
 
 /// 1 to 128 of [A-Za-z0-9._-].

@@ -78,12 +78,12 @@ TEST_F(StatsReaderTest, OfNoStreamsIsARoundToo) {
 }
 
 TEST_F(StatsReaderTest, OfManyStreamsKeepsToWhatAStrangerMayAsk) {
-  constexpr std::uint64_t kMany = 150;
-  for (std::uint64_t i = 0; i < kMany; ++i) Add("s" + std::to_string(1000 + i), i + 1, "");
+  constexpr std::uint64_t kStreams = 150;
+  for (std::uint64_t i = 0; i < kStreams; ++i) Add("s" + std::to_string(1000 + i), i + 1, "");
   Read();
   ASSERT_TRUE(Eventually([](const StatsReader& reader) { return reader.rounds() > 0; }));
   thread_.Do([&] {
-    EXPECT_EQ(reader_->streams().size(), kMany);
+    EXPECT_EQ(reader_->streams().size(), kStreams);
     EXPECT_EQ(server_->control().counters().requests_ignored, 0U);
   });
 }

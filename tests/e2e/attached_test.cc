@@ -13,8 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 class Attached : public testing::Test {
  protected:
   void SetUp() override {

@@ -17,8 +17,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 std::optional<char> DelimiterOf(const std::string& records) {
   if (records == "raw") return std::nullopt;
   return records == "nul" ? '\0' : '\n';

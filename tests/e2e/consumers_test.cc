@@ -15,8 +15,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// A subscriber with consumers, whose journal is in the test's directory.
 class Running : public Program {
  public:

@@ -13,8 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 class CursorConsumersTest : public CursorTest {
  protected:
   std::unique_ptr<Program> Run(const Words& options, const Words& consumer = {}) const {

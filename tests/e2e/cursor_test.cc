@@ -17,8 +17,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 TEST_F(CursorTest, KilledAtAnyPointAFileIsExact) {
   Publish();
   KillOften([this] { return Start(); }, MakeRecords(1, 24 * kMiB));

@@ -18,7 +18,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 [[maybe_unused]] constexpr std::size_t kMostRead = kMiB;  // by one read of the source
 
 /// A pipe that outlives the publishers that read it: what one has not read, the next one reads.

@@ -12,7 +12,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr auto kUntilAnyByte = Expected::Until::kAnyByte;
 
 TEST(End, OfTheStreamIsStatusZeroForEverybody) {

@@ -18,8 +18,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// Two publishers that go on with copies of one journal, each at its own endpoint. They are fed
 /// the same bytes, and cut them as they come.
 class TwinsTest : public ::testing::Test {

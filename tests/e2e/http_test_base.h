@@ -16,8 +16,6 @@ namespace pipedup::test {
 
 class HttpTest : public ::testing::Test {
  protected:
-  static constexpr std::size_t kMiB = 1024 * 1024;
-
   static std::uint16_t HttpPortOf(Program& program) {
     const auto said = program.WaitForEvent("http");
     return said ? said->at("port").get<std::uint16_t>() : std::uint16_t{0};

@@ -11,8 +11,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// The first byte at or after `from` that begins a record.
 std::size_t NextRecord(const std::string& bytes, std::size_t from) {
   return from == 0 ? 0 : bytes.find('\n', from - 1) + 1;

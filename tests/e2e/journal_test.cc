@@ -13,8 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 std::string JournalsIn(const std::string& runtime_directory) {
   return runtime_directory + "/pipedup-" + std::to_string(::geteuid());
 }

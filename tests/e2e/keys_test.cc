@@ -21,8 +21,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// "secret" for the key itself, which no test prints.
 std::string KeyIn(const std::string& file) {
   const std::string text = ReadFile(file);

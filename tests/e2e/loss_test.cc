@@ -12,7 +12,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 // More than all queues on the way to a stopped subscriber hold.
 constexpr std::size_t kMuch = 96 * kMiB;
 

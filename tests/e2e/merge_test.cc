@@ -15,8 +15,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// The records of `merged` that begin with `label`, as they come.
 std::string Only(const std::string& merged, char label) {
   std::string all;

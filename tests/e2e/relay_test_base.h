@@ -14,8 +14,6 @@ namespace pipedup::test {
 
 class RelayTestBase : public ::testing::Test {
  protected:
-  static constexpr std::size_t kMiB = 1024 * 1024;
-
   /// A publisher at an endpoint at which it may be started again.
   void Publish(Words options = {}, Words producer = {}) {
     options.insert(options.end(), {"--bind", source_});

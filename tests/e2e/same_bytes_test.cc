@@ -13,8 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 std::string BindFor(const std::string& transport, const TempDir& directory) {
   if (transport == "ipc") return "ipc://" + directory / "s";
   return transport == "ipv6" ? "tcp://[::1]:0" : "tcp://127.0.0.1:0";

@@ -16,8 +16,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 // Sanitizers need several times the memory of what they watch.
 constexpr std::uint64_t kMostMemory = kSanitized ? SIZE_MAX : 80 * kMiB;
 

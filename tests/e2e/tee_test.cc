@@ -19,7 +19,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kOrdinarySignals = 0x7fffffff;
 
 class Tee : public Program {

@@ -13,8 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 /// The terminal is stdout, or the file of -o; a command copies everything to the file "all".
 class TerminalTee : public Program {
  public:

@@ -11,8 +11,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
-
 class TopTest : public testing::Test {
  protected:
   static Outcome Top(Words options) {

@@ -7,13 +7,12 @@
 
 #include "fault/features.h"
 #include "fault/run.h"
+#include "support/content.h"
 
 namespace pipedup::test {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr std::size_t kMiB = 1024 * 1024;
 
 /// One subscriber that writes to a file, and no fault yet.
 Schedule Plain(Kind kind) {

@@ -13,7 +13,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr const char* kName = "publisher.test";
 constexpr int kSpareHost = 101;  // and those behind it: of no machine at first
 

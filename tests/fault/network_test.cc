@@ -12,7 +12,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr const char* kName = "publisher.test";
 constexpr auto kDeadAfter = std::chrono::seconds(1);
 // Half-open links are noticed within this.

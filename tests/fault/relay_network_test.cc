@@ -14,7 +14,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr std::size_t kPart = 2 * kMiB;  // is published between one event and the next
 constexpr int kSpareHost = 101;          // of no machine at first
 constexpr const char* kPublisher = "publisher.test";

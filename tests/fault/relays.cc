@@ -17,7 +17,6 @@
 namespace pipedup::test {
 namespace {
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr std::size_t kSteps = 8;
 
 class Row {

@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "support/content.h"
+
 namespace pipedup::test {
 namespace {
 
@@ -13,7 +15,6 @@ using What = Fault::What;
 using Whom = Fault::Whom;
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMiB = 1024 * 1024;
 constexpr std::array<const char*, kKinds> kNames = {
     "kill-publisher", "kill-subscriber", "kill-consumer", "stop",   "network", "corrupt",
     "disk",           "crash-point",     "power-loss",    "damage", "mixed"};

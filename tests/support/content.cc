@@ -35,7 +35,6 @@ std::string MakeLines(char label, std::size_t count, std::size_t first) {
 
 std::vector<Content> Corpus() {
   using namespace std::string_literals;
-  constexpr std::size_t kMiB = 1024 * 1024;
   return {
       {"Empty", ""},
       {"OneDelimiter", "\n"},

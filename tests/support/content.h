@@ -8,6 +8,8 @@
 
 namespace pipedup::test {
 
+inline constexpr std::size_t kMiB = 1024 * 1024;
+
 /// `bytes` bytes of every value, cut by `delimiter` into records of 256 bytes on average; the
 /// last one is finished. No part of it occurs a second time.
 std::string MakeRecords(std::uint64_t seed, std::size_t bytes, char delimiter = '\n');

@@ -37,7 +37,7 @@ Printed ParseWords(ExampleValues* values, std::vector<const char*> words) {
   return printed;
 }
 
-ReporterOptions Options() {
+ReporterOptions Logging() {
   ReporterOptions options;
   options.program = "example";
   return options;
@@ -97,12 +97,12 @@ TEST(RunMain, DoesNothingWhenTheCommandLineHasDecided) {
 }
 
 TEST(RunMain, ReturnsTheStatusOfTheBody) {
-  EXPECT_EQ(RunMain({.exit_status = {}, .reporter = Options()}, [](Reporter&) { return 7; }),
+  EXPECT_EQ(RunMain({.exit_status = {}, .reporter = Logging()}, [](Reporter&) { return 7; }),
             7);
 }
 
 TEST(RunMain, AnExceptionIsOneLineAndItsStatus) {
-  const Parsed parsed{.exit_status = {}, .reporter = Options()};
+  const Parsed parsed{.exit_status = {}, .reporter = Logging()};
   CaptureStderr();
   EXPECT_EQ(RunMain(parsed, [](Reporter&) -> int { throw Error("it: broke", kExitRefused); }),
             kExitRefused);
@@ -113,7 +113,7 @@ TEST(RunMain, AnExceptionIsOneLineAndItsStatus) {
 
 TEST(Reporter, SaysAsMuchAsItWasAskedFor) {
   const auto say_all = [](int verbosity) {
-    ReporterOptions options = Options();
+    ReporterOptions options = Logging();
     options.verbosity = verbosity;
     Reporter reporter(options);
     CaptureStderr();
@@ -129,7 +129,7 @@ TEST(Reporter, SaysAsMuchAsItWasAskedFor) {
 }
 
 TEST(Reporter, ShowsProgressWhereStderrIsNoTerminalOnlyInJsonOrIfItIsForced) {
-  ReporterOptions options = Options();
+  ReporterOptions options = Logging();
   CaptureStderr();  // into a file
   EXPECT_EQ(Reporter(options).progress_style(false), ProgressStyle::kNone);
   EXPECT_EQ(Reporter(options).progress_style(true), ProgressStyle::kEvents);
@@ -141,7 +141,7 @@ TEST(Reporter, ShowsProgressWhereStderrIsNoTerminalOnlyInJsonOrIfItIsForced) {
 }
 
 TEST(Reporter, PutsEventsBeforeTheProgressThatIsShown) {
-  Reporter reporter(Options());
+  Reporter reporter(Logging());
   CaptureStderr();
   reporter.ShowProgress("50%", 2);
   reporter.Info("i", "info");

@@ -11,7 +11,7 @@ std::string Page() {
   return Case().Run({"--generate", "man"}).out;
 }
 
-bool Has(const std::string& text, const std::string& part) {
+bool Contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -20,18 +20,18 @@ TEST(Manual, HasAnEntryForEachOption) {
   const std::string page = Page();
   for (const Option& option : MakeProgram(&values).options) {
     if (option.positional) continue;
-    EXPECT_TRUE(Has(page, "*--" + option.name + "*")) << option.name;
+    EXPECT_TRUE(Contains(page, "*--" + option.name + "*")) << option.name;
   }
-  EXPECT_TRUE(Has(page, "\n\n_ENDPOINT_\n\tWhere to go. [default: here]\n"));
-  EXPECT_TRUE(Has(page, "\n\n*-s*, *--stream* _NAME_\n\tName of the stream. A long"));
-  EXPECT_TRUE(Has(page, "\n\n*--slow* *drop|wait*\n\tWhat to do. [default: drop]\n"));
+  EXPECT_TRUE(Contains(page, "\n\n_ENDPOINT_\n\tWhere to go. [default: here]\n"));
+  EXPECT_TRUE(Contains(page, "\n\n*-s*, *--stream* _NAME_\n\tName of the stream. A long"));
+  EXPECT_TRUE(Contains(page, "\n\n*--slow* *drop|wait*\n\tWhat to do. [default: drop]\n"));
 }
 
 TEST(Manual, HasDefaultsGroupsAndExitStatuses) {
   const std::string page = Page();
   EXPECT_TRUE(page.starts_with("# OPTIONS\n\n## First\n\n"));
-  EXPECT_TRUE(Has(page, "Keep this much. [default: 64MiB] [1MiB to 1TiB]\n"));
-  EXPECT_TRUE(Has(page, "\n\n## Second\n\n"));
+  EXPECT_TRUE(Contains(page, "Keep this much. [default: 64MiB] [1MiB to 1TiB]\n"));
+  EXPECT_TRUE(Contains(page, "\n\n## Second\n\n"));
   EXPECT_TRUE(page.ends_with("\n# EXIT STATUS\n\n*0*\n\tall is well\n"));
 }
 

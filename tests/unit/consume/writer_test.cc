@@ -105,12 +105,12 @@ TEST_F(WriterTest, KeepsTheOrderWhenTheReaderIsSlow) {
 
 TEST_F(WriterTest, PushingNeverBlocksAndTheQueueIsCounted) {
   Writer writer(pipe_.second.get(), 1 << 20);
-  constexpr std::size_t kPiece = 100'000;
+  constexpr std::size_t kBlockBytes = 100'000;
   for (Position i = 1; i <= 50; ++i)
-    writer.Push(Bytes(std::string(kPiece, 'x')), 7, i * kPiece);
+    writer.Push(Bytes(std::string(kBlockBytes, 'x')), 7, i * kBlockBytes);
   // A pipe holds 64 KiB, or at most what a user may have.
-  EXPECT_GE(writer.queued() + writer.written(), 50 * kPiece);
-  EXPECT_GE(writer.queued(), 50 * kPiece - 1024 * 1024);
+  EXPECT_GE(writer.queued() + writer.written(), 50 * kBlockBytes);
+  EXPECT_GE(writer.queued(), 50 * kBlockBytes - 1024 * 1024);
 }
 
 TEST_F(WriterTest, TheMarkTellsOfAPieceThatIsWrittenInPart) {

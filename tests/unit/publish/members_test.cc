@@ -7,7 +7,7 @@
 namespace pipedup {
 namespace {
 
-constexpr TimePoint kNow{};
+constexpr TimePoint kBegin{};
 
 TEST(Members, AreFoundByIdAndByConnection) {
   Members members;
@@ -32,19 +32,19 @@ TEST(Members, KeepWhatIsKnownOverANewConnection) {
 
 TEST(Members, AreNotTakenBackToAConnectionThatIsOver) {
   Members members;
-  EXPECT_FALSE(members.IsLate("a", "1", kNow));
+  EXPECT_FALSE(members.IsLate("a", "1", kBegin));
   members.Join("a", "1");
-  EXPECT_FALSE(members.IsLate("a", "1", kNow));
+  EXPECT_FALSE(members.IsLate("a", "1", kBegin));
   members.Join("a", "2");
-  EXPECT_TRUE(members.IsLate("a", "1", kNow)) << "it was held up on the way";
-  EXPECT_FALSE(members.IsLate("a", "1", kNow + std::chrono::seconds(3)))
+  EXPECT_TRUE(members.IsLate("a", "1", kBegin)) << "it was held up on the way";
+  EXPECT_FALSE(members.IsLate("a", "1", kBegin + std::chrono::seconds(3)))
       << "nothing is heard over the other one";
-  EXPECT_FALSE(members.IsLate("a", "2", kNow));
-  EXPECT_FALSE(members.IsLate("a", "3", kNow));
+  EXPECT_FALSE(members.IsLate("a", "2", kBegin));
+  EXPECT_FALSE(members.IsLate("a", "3", kBegin));
   EXPECT_EQ(members.FindByRoute("1"), nullptr);
   Member& member = members.Join("a", "3");
   members.ForgetRoute(member);
-  EXPECT_FALSE(members.IsLate("a", "1", kNow)) << "there is no other";
+  EXPECT_FALSE(members.IsLate("a", "1", kBegin)) << "there is no other";
 }
 
 TEST(Members, AreGoneWhenRemoved) {

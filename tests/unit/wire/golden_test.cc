@@ -92,7 +92,7 @@ std::string GoldenBytes(const std::string& name) {
 
 constexpr SessionId kSession = 0x1f2e3d4c5b6a7988;
 
-BlockHeader DataHeader() {
+BlockHeader GoldenHeader() {
   BlockHeader header;
   header.begins_record = true;
   header.ends_record = true;
@@ -152,14 +152,14 @@ TEST(Golden, EveryFileStandsInTheDocumentAndNothingElseDoes) {
 }
 
 TEST(Golden, TheDataBlockIsWhatTheCodecWritesAndReads) {
-  ExpectGoldenFrame("frame_data", "demo", DataHeader());
+  ExpectGoldenFrame("frame_data", "demo", GoldenHeader());
   EXPECT_EQ(GoldenBytes("payload_data"), "one\ntwo\nthree\n");
 }
 
 TEST(Golden, TheReplayIsWhatTheCodecWritesAndReads) {
   const std::string payload = GoldenBytes("payload_replay");
   EXPECT_EQ(payload, "two\nthree\n");
-  BlockHeader header = DataHeader();
+  BlockHeader header = GoldenHeader();
   header.position = 1004;
   header.length = 10;
   header.records = 2;
@@ -169,14 +169,14 @@ TEST(Golden, TheReplayIsWhatTheCodecWritesAndReads) {
 }
 
 TEST(Golden, TheBlockWithoutAChecksumIsWhatTheCodecWritesAndReads) {
-  BlockHeader header = DataHeader();
+  BlockHeader header = GoldenHeader();
   header.checksummed = false;
   header.checksum = 0;
   ExpectGoldenFrame("frame_unchecked", "demo", header);
 }
 
 TEST(Golden, TheChecksumOfACompressedBlockIsThatOfThePayloadAsSent) {
-  BlockHeader header = DataHeader();
+  BlockHeader header = GoldenHeader();
   header.codec = Codec::kZstd;
   header.position = 1014;
   header.length = 64;
