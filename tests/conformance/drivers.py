@@ -224,6 +224,8 @@ PUBLISHERS = ["pipedup-pub", "relay", "cpp", "python"]
 class Publisher:
     """A publisher, and the relay in front of it where the kind is `relay`."""
 
+    places: Places
+    endpoint: str
     processes: list[Process] = field(default_factory=list)
 
     @staticmethod
@@ -235,7 +237,7 @@ class Publisher:
         words, env = publisher_words(kind, places, bound, Offer(**{**vars(offer), "keys": None})
                                      if kind == "relay" else offer)
         origin = Process(words, directory, name, env, stdin=subprocess.PIPE)
-        publisher = Publisher([origin])
+        publisher = Publisher(places, endpoint, [origin])
         started.append(publisher)
         publisher.wait_until_listening(origin)
         if kind == "relay":
@@ -268,6 +270,16 @@ class Publisher:
         stdin = self.processes[0].process.stdin
         stdin.write(data)
         stdin.flush()
+
+    def wait_until_published(self, position: int) -> None:
+        """All up to there has been: what of it nobody read is behind the retention."""
+        words = [str(self.places.programs / "pipedup-top"), "--once", "--json", self.endpoint]
+
+        def is_published() -> bool:
+            shown = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+            return shown["endpoints"][0]["streams"][0]["head"] >= position
+
+        wait_until(is_published, f"published up to {position}")
 
     def close(self) -> None:
         self.processes[0].process.stdin.close()

@@ -156,7 +156,8 @@ def gap_beyond_retention(pair: Pair) -> None:
     publisher.write(first)
     subscriber.wait_for(first)
     stop(subscriber)
-    publisher.write(many)  # all but what a pipe holds is published by then
+    publisher.write(many)
+    publisher.wait_until_published(len(first + many))
     go_on(subscriber)
     publisher.close()
     expect_end(publisher, subscriber, first + many, 3)

@@ -225,8 +225,8 @@ TEST_F(Library, AReaderGoesOnWhereAnEarlierOneHasStopped) {
 TEST_F(Library, APublisherThatIsDestroyedHasVanishedAndIsNoEnd) {
   std::optional<Publisher> publisher(Publishing());
   SubscriberOptions reading = Reading();
-  reading.give_up = 500ms;
-  reading.dead_after = 200ms;
+  reading.give_up = 3s;
+  reading.dead_after = 1s;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
   publisher->Write("one\n");
@@ -246,7 +246,7 @@ TEST_F(Library, ADurableStreamGoesOnInTheNextPublisher) {
   const SessionId session = publisher->session();
   SubscriberOptions reading = Reading();
   reading.give_up = 0ns;
-  reading.dead_after = 200ms;
+  reading.dead_after = 1s;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
   publisher->Write("one\ntw");  // what was written is kept, whole records or not
@@ -305,7 +305,7 @@ TEST_F(Library, NobodyThereAndNotLetInAreSaid) {
 TEST_F(Library, OneThatTookThePlaceOfAnotherIsNoRefusal) {
   std::optional<Publisher> publisher(Publishing());
   SubscriberOptions reading = Reading();
-  reading.dead_after = 200ms;
+  reading.dead_after = 1s;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
   publisher.reset();
@@ -320,8 +320,8 @@ TEST_F(Library, WhatComesAfterAFailureIsNotTakenForRead) {
   publishing.journal = directory_.path() + "/journal";
   std::optional<Publisher> publisher(publishing);
   SubscriberOptions reading = Reading();
-  reading.give_up = 300ms;
-  reading.dead_after = 200ms;
+  reading.give_up = 3s;
+  reading.dead_after = 1s;
   Subscriber subscriber(reading);
   ASSERT_TRUE(publisher->WaitForSubscribers(1, kPatience));
   publisher->Write("one\n");

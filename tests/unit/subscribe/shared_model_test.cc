@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/sanitizer.h"
 #include "simulated_publisher.h"
 #include "subscribe/modes.h"
 #include "subscribe/shared_stream.h"
@@ -405,11 +406,7 @@ std::pair<std::uint64_t, std::uint64_t> Seeds() {
     return {seed, seed + 1};
   }
   const char* many = std::getenv("PIPEDUP_SEEDS");
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr std::uint64_t kSeeds = 100;
-#else
-  constexpr std::uint64_t kSeeds = 600;
-#endif
+  constexpr std::uint64_t kSeeds = kSanitized ? 100 : 600;
   return {1, 1 + (many == nullptr ? kSeeds : std::strtoull(many, nullptr, 10))};
 }
 
