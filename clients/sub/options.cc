@@ -1,7 +1,9 @@
 #include "options.h"
 
+#include <pipedup/nats_options.h>
 #include <pipedup/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -35,13 +37,14 @@ std::vector<Option> StreamOptions(Line* to) {
       {.name = "endpoint",
        .value = "ENDPOINT",
        .summary = "Where the publisher is; may be given several times.",
-       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://... or ipc:///PATH. Several that "
-                  "have the "
-                  "same session are read as one stream: each block is taken from whoever has "
-                  "it first, "
-                  "and what one lacks from the others. One that dies is not felt. Different "
-                  "streams are "
-                  "merged: whole records are interleaved (see --prefix), until all have ended.",
+       .details =
+           "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://..., ipc:///PATH, or "
+           "nats://HOST,HOST/NAME: the stream NAME of a NATS cluster. Several that have the "
+           "same session are read as one stream: each block is taken from whoever has "
+           "it first, "
+           "and what one lacks from the others. One that dies is not felt. Different "
+           "streams are "
+           "merged: whole records are interleaved (see --prefix), until all have ended.",
        .target = cli::List(
            [to](std::string_view text) -> std::string {
              std::string endpoint;
@@ -234,6 +237,10 @@ std::string Complete(Line* line) {
     return "--restart: there is no consumer to start again (--exec COMMAND, or -- COMMAND)";
   }
   if (!line->endpoints.empty()) line->options.endpoints = line->endpoints;
+  const bool nats = std::any_of(options.endpoints.begin(), options.endpoints.end(),
+                                [](const auto& one) { return one.starts_with("nats://"); });
+  if (std::string wrong = pipedup::CompleteNats(options.nats, nats); !wrong.empty())
+    return wrong;
   const bool pattern =
       options.stream && options.stream->find_first_of("*?") != std::string::npos;
   if (pattern && options.cursor) {
@@ -285,6 +292,9 @@ pipedup::cli::Program SubProgram(Line* to) {
       .check = [to] { return Complete(to); }};
   for (auto* more : {KeyOptions, BehaviorOptions, ConsumerOptions, OutputOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
+  }
+  for (Option& option : pipedup::NatsOptions(&to->options.nats)) {
+    program.options.push_back(std::move(option));
   }
   return program;
 }

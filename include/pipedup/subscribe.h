@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pipedup/nats.h"
 #include "pipedup/reporter.h"
 #include "pipedup/types.h"
 
@@ -38,6 +39,7 @@ struct SubscribeOptions {
   /// taken in the clear, and only from that publisher.
   std::string server_key;
   std::string curve_secret;
+  NatsAccess nats;      ///< for endpoints nats://HOST,HOST/NAME: the stream NAME of a cluster
   bool follow = false;  ///< stay through the end of a session and through publisher restarts
   bool strict = false;  ///< stop at the first gap
   bool tap = false;     ///< never make a producer wait

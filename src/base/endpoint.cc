@@ -1,10 +1,12 @@
 #include "base/endpoint.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace pipedup {
 namespace {
 
+constexpr std::size_t kMaxLogName = 128;
 constexpr std::size_t kMaxIpcPath = 100;  // sun_path has 108 bytes; ".ctl" and NUL must fit
 
 bool IsHostCharacter(char c) {
@@ -64,15 +66,51 @@ std::optional<Endpoint> ParseTcp(std::string_view text, std::string* why) {
   return endpoint;
 }
 
+std::optional<Endpoint> ParseNats(std::string_view text, std::string* why) {
+  Endpoint endpoint;
+  endpoint.kind = Endpoint::Kind::kNats;
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    return Fail(why, "the name of the stream is missing: nats://HOST,HOST/NAME");
+  }
+  endpoint.path = text.substr(slash + 1);
+  const bool sound =
+      std::ranges::all_of(endpoint.path, [](char c) { return IsHostCharacter(c) && c != '.'; });
+  if (endpoint.path.empty() || endpoint.path.size() > kMaxLogName || !sound) {
+    return Fail(why, "a stream of NATS is 1 to 128 letters, digits, '_' or '-'");
+  }
+  text = text.substr(0, slash);
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string_view server = text.substr(0, comma);
+    const auto parsed = server.empty() ? std::nullopt : ParseTcp(server, why);
+    if (!parsed || parsed->host == "*" || parsed->port == 0) {
+      return Fail(why, server.empty() ? "a server is missing: nats://HOST,HOST/NAME"
+                                      : "'" + std::string(server) + "' is not a server");
+    }
+    endpoint.servers.emplace_back(server);
+    if (comma == std::string_view::npos) return endpoint;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace
 
 std::string Endpoint::data() const {
   if (kind == Kind::kIpc) return "ipc://" + path;
+  if (kind == Kind::kNats) {
+    std::string text = "nats://";
+    for (const std::string& server : servers) {
+      text += (text.ends_with('/') ? "" : ",") + server;
+    }
+    return text + "/" + path;
+  }
   const bool v6 = host.find(':') != std::string::npos;
   return "tcp://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
 std::string Endpoint::control() const {
+  if (kind == Kind::kNats) return data();
   Endpoint other = *this;
   if (kind == Kind::kIpc) {
     other.path += ".ctl";
@@ -118,6 +156,12 @@ std::optional<Endpoint> ParseEndpoint(std::string_view text, std::string* why) {
     return Fail(why, "only tcp:// and ipc:// are known");
   }
   return ParseTcp(text, why);
+}
+
+std::optional<Endpoint> ParseSource(std::string_view text, std::string* why) {
+  constexpr std::string_view kScheme = "nats://";
+  if (text.starts_with(kScheme)) return ParseNats(text.substr(kScheme.size()), why);
+  return ParseEndpoint(text, why);
 }
 
 }  // namespace pipedup

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pipedup {
 
@@ -13,11 +14,12 @@ inline constexpr std::uint16_t kDefaultPort = 5590;
 /// A data endpoint; the control endpoint follows from it (port + 1, or path + ".ctl").
 /// Source: src/wire/PROTOCOL.md, "Endpoints".
 struct Endpoint {
-  enum class Kind : std::uint8_t { kTcp, kIpc };
+  enum class Kind : std::uint8_t { kTcp, kIpc, kNats };
   Kind kind = Kind::kTcp;
   std::string host;  ///< tcp: name or address, without brackets; "*" is every address
   std::uint16_t port = kDefaultPort;  ///< tcp: of the data socket; 0 asks for any free pair
-  std::string path;                   ///< ipc: absolute path of the data socket
+  std::string path;                   ///< ipc: absolute path of the data socket; nats: the log
+  std::vector<std::string> servers = {};  ///< nats: "host" or "host:port" each; no sockets
 
   std::string data() const;     ///< "tcp://127.0.0.1:5590", "ipc:///run/x"
   std::string control() const;  ///< "tcp://127.0.0.1:5591", "ipc:///run/x.ctl"
@@ -35,5 +37,8 @@ struct Endpoint {
 /// an ipc path too long for a socket address. On failure returns nothing and says why in
 /// `*why`.
 std::optional<Endpoint> ParseEndpoint(std::string_view text, std::string* why);
+
+/// The same, or `nats://host,host:port,…/NAME`: where a stream is read, or a journal is kept.
+std::optional<Endpoint> ParseSource(std::string_view text, std::string* why);
 
 }  // namespace pipedup

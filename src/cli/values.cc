@@ -66,7 +66,7 @@ std::string FindKey(const std::string& option, const std::string& file, const ch
 
 std::string ParseEndpointText(std::string_view text, std::string* to) {
   std::string why;
-  const std::optional<Endpoint> endpoint = ParseEndpoint(text, &why);
+  const std::optional<Endpoint> endpoint = ParseSource(text, &why);
   if (!endpoint) return Quote(text) + " is not an endpoint: " + why;
   *to = endpoint->data();
   return "";

@@ -39,6 +39,12 @@ int LevelOf(const PubOptions& options, const control::Welcome& session) {
   return session.codec == kZstdName ? kFastestLevel : 0;
 }
 
+/// A cluster is not asked for what is older: readers ask it themselves.
+std::vector<Endpoint> ThoseWithSockets(std::vector<Endpoint> parents) {
+  std::erase_if(parents, [](const Endpoint& one) { return one.kind == Endpoint::Kind::kNats; });
+  return parents;
+}
+
 /// As somebody whom nobody waits for.
 control::Hello OlderHello(control::Hello hello, const std::string& stream) {
   hello.id = RandomHex(8);
@@ -61,8 +67,10 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http
       kept_(std::move(kept)),
       hold_(loop, reporter),
       older_tail_(session.tail),
-      older_(context, loop, options.from, OlderHello(std::move(hello), stream_),
-             session.session, options.dead_after, *this) {
+      older_lost_(ThoseWithSockets(options.from).empty()),
+      older_(context, loop, ThoseWithSockets(options.from),
+             OlderHello(std::move(hello), stream_), session.session, options.dead_after,
+             *this) {
   if (const int fd = kept_.journal->sync_fd(); fd >= 0) {
     synced_ = loop_.OnReadable(fd, [this] {
       kept_.journal->Synced();

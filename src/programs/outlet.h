@@ -92,7 +92,7 @@ class Outlet final : private PublishedStreamEvents,
   EventLoop::WatchId synced_ = 0;
   HoldReport hold_;
   Position older_tail_;
-  bool older_lost_ = false;  // the parent has gone, with what it kept
+  bool older_lost_;  // the parent has gone, with what it kept; or is none that is asked
   RangeReader older_;
   EventLoop::TimerId drain_ = 0;
   EventLoop::TimerId give_up_ = 0;

@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "os/process.h"
+#include "pipedup/nats_options.h"
 #include "wire/compression.h"
 
 namespace pipedup {
@@ -49,6 +50,19 @@ std::string SetHttp(std::string_view text, PubOptions* to) {
   if (!has_port && endpoint->port == kDefaultPort) endpoint->port = kDefaultHttpPort;
   to->http = std::move(endpoint);
   return "";
+}
+
+std::string SetJournal(std::string_view text, PubOptions* to) {
+  to->cluster.reset();
+  to->journal.clear();
+  if (text.empty()) return "a directory is needed";
+  if (!text.starts_with("nats://")) {
+    to->journal = text;
+    return "";
+  }
+  std::string why;
+  to->cluster = ParseSource(text, &why);
+  return to->cluster ? "" : cli::Quote(text) + " is not a stream of a cluster: " + why;
 }
 
 std::string SetSync(std::string_view text, PubOptions* to) {
@@ -250,6 +264,22 @@ std::vector<Option> SubscriberOptionsOf(PubOptions* to) {
   };
 }
 
+std::vector<Option> ClusterOptions(PubOptions* to) {
+  std::vector<Option> all = NatsOptions(&to->nats);
+  all.push_back(
+      {.name = "nats-replicas",
+       .value = "N",
+       .summary = "With --journal nats://: servers that keep it, if it has to be made.",
+       .target = cli::Count(&to->nats_replicas, 1, 5)});
+  all.push_back({.name = "nats-retain",
+                 .value = "SIZE",
+                 .summary = "With --journal nats://: what they keep, if it has to be made.",
+                 .details = "--retain-age counts there, too.",
+                 .target = cli::Size(&to->nats_retain_bytes, kMiB, 1024 * kTiB),
+                 .shown_default = "no limit"});
+  return all;
+}
+
 std::vector<Option> StartOptions(PubOptions* to) {
   return {
       {.name = "wait-subs",
@@ -291,6 +321,9 @@ std::string Complete(PubOptions* options) {
   if (wrong.empty()) wrong = CompleteShared(options, secret);
   if (!wrong.empty()) return wrong;
   if (wrong = CompleteDisk(options); !wrong.empty()) return wrong;
+  if (wrong = CompleteNats(options->nats, options->cluster.has_value()); !wrong.empty()) {
+    return wrong;
+  }
   if (options->wait_subs > options->max_subs) {
     return "--wait-subs: " + std::to_string(options->wait_subs) +
            " subscribers cannot join with --max-subs " + std::to_string(options->max_subs);
@@ -325,14 +358,14 @@ std::string CheckHttp(const PubOptions& options) {
 std::vector<Option> DiskOptions(PubOptions* to) {
   return {
       {.name = "journal",
-       .value = "DIRECTORY",
-       .summary = "Keep it on disk: a restart goes on with the same stream.",
-       .details = "After a restart, or a crash, the same session goes on at the next position, "
-                  "and subscribers notice a pause. One process at a time.",
-       .target = cli::Text(&to->journal,
-                           [](std::string_view text) -> std::string {
-                             return text.empty() ? "a directory is needed" : "";
-                           }),
+       .value = "DIRECTORY|nats://HOST,HOST/NAME",
+       .summary = "Keep it on disk, or in a cluster: a restart goes on with the same stream.",
+       .details =
+           "After a restart, or a crash, the same session goes on at the next position, "
+           "and subscribers notice a pause. One process at a time. nats://: in the "
+           "stream NAME of a NATS JetStream cluster, where pipedup-sub reads it as well; "
+           "while the cluster is away, what --retain holds.",
+       .target = cli::Custom([to](std::string_view text) { return SetJournal(text, to); }),
        .shown_default = "in memory, gone at the end"},
       {.name = "fsync",
        .value = "never|DURATION|always",
@@ -398,7 +431,7 @@ cli::Program PubProgram(PubOptions* to, const std::string& libraries) {
       .libraries = libraries,
       .command = &to->producer,
       .check = [to] { return Complete(to); }};
-  for (auto* more : {DiskOptions, SharedOptions, StartOptions}) {
+  for (auto* more : {DiskOptions, ClusterOptions, SharedOptions, StartOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
   }
   return program;

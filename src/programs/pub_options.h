@@ -10,6 +10,7 @@
 #include "base/endpoint.h"
 #include "journal/layout.h"
 #include "pipedup/command_line.h"
+#include "pipedup/nats.h"
 #include "pipedup/types.h"
 
 namespace pipedup {
@@ -32,8 +33,13 @@ struct PubOptions {
   std::uint64_t max_subs = 1000;
   bool tee = false;
   bool checksum = true;
-  int zstd_level = 0;                   ///< --compress: 0: not, else 1 to 19
-  std::string journal;                  ///< directory on disk; empty: in memory
+  int zstd_level = 0;   ///< --compress: 0: not, else 1 to 19
+  std::string journal;  ///< directory on disk; empty: in memory
+  std::optional<Endpoint>
+      cluster;  ///< nats: where the stream is kept as well; no `journal` then
+  NatsAccess nats;
+  std::uint64_t nats_replicas = 3;
+  std::uint64_t nats_retain_bytes = 0;  ///< 0: no limit
   SyncMode sync = SyncMode::kInterval;  ///< of a journal on disk
   std::chrono::nanoseconds sync_interval = std::chrono::seconds(1);
   std::optional<std::uint32_t> journal_group;  ///< may read the journal's files

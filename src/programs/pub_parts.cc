@@ -9,6 +9,36 @@
 
 namespace pipedup {
 
+PubJournal MakePubJournal(const PubOptions& options, Reporter& reporter) {
+  std::unique_ptr<ClusterJournal> cluster;
+  if (options.cluster) {
+    ClusterJournalOptions made;
+    made.endpoint = *options.cluster;
+    made.access = options.nats;
+    made.stream = options.stream;
+    made.records = options.records;
+    made.replicas = options.nats_replicas;
+    made.retain_bytes = options.nats_retain_bytes;
+    made.retain_age = options.retain_age;
+    cluster = ClusterJournal::Open(std::move(made), RandomId(), reporter);
+  }
+  PubJournal journal = MakePubJournal(
+      options, [&reporter](const std::string& text) { reporter.Warn("journal", text); });
+  if (cluster) {
+    journal.options.session = cluster->session();
+    journal.options.past = cluster->past();
+  }
+  journal.cluster = std::move(cluster);
+  return journal;
+}
+
+Journal& BeginIn(Journal& journal, const PubJournal& kept) {
+  if (kept.cluster) {
+    journal.Skip(kept.cluster->position(), kept.cluster->records(), "before this publisher");
+  }
+  return journal;
+}
+
 PubJournal MakePubJournal(const PubOptions& options,
                           std::function<void(const std::string&)> warn) {
   PubJournal journal;

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "journal/directory.h"
 #include "journal/journal.h"
+#include "pipedup/reporter.h"
+#include "programs/cluster_journal.h"
 #include "programs/pub_options.h"
 #include "publish/published_stream.h"
 #include "publish/server.h"
@@ -14,6 +17,7 @@
 namespace pipedup {
 
 struct PubJournal {
+  std::unique_ptr<ClusterJournal> cluster;    ///< that keeps the stream as well; none: nobody
   std::optional<JournalDirectory> directory;  ///< none: in private memory
   JournalOptions options;
 };
@@ -21,8 +25,12 @@ struct PubJournal {
 /// Makes the directory, on disk or in memory, and the options of a journal in it: a new
 /// session, unless the disk has one. `warn` is told, in words, of what is no error. Throws
 /// Error.
+PubJournal MakePubJournal(const PubOptions& options, Reporter& reporter);
 PubJournal MakePubJournal(const PubOptions& options,
                           std::function<void(const std::string&)> warn);
+
+/// `journal`, which begins where the cluster's ends, if there is one.
+Journal& BeginIn(Journal& journal, const PubJournal& kept);
 
 PublishedStreamOptions MakeStreamOptions(const PubOptions& options);
 

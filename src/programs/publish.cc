@@ -31,13 +31,13 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       reporter_(reporter),
       signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}),
       context_(LoadPublisherKeys(options.curve_secret)),
-      kept_(MakePubJournal(
-          options, [this](const std::string& text) { reporter_.Warn("journal", text); })),
+      kept_(MakePubJournal(options, reporter)),
       journal_(kept_.options),
       server_reports_(reporter),
       server_(context_, loop_, Guarded(MakeServerOptions(options), connections),
               server_reports_),
-      publisher_(server_, journal_, MakeStreamOptions(options), *this),
+      publisher_(server_, BeginIn(journal_, kept_), MakeStreamOptions(options), *this),
+      cluster_(std::move(kept_.cluster)),
       hold_(loop_, reporter),
       http_(loop_, connections, options, reporter),
       http_tap_(http_, options.stream, journal_, publisher_) {
@@ -49,6 +49,7 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
     });
   }
   SayStart();
+  if (cluster_) cluster_->Keep(loop_, journal_, publisher_);
   if (options_.tee) OpenTee();
   OpenInput();
 }
@@ -108,6 +109,7 @@ int PublishRun::Run() {
   loop_.Run();
   if (progress_) progress_->Finish(loop_.now(), Numbers());
   if (status_ == kExitFailure) return status_;
+  if (status_ == 0 && cluster_ && cluster_->fenced()) status_ = kExitLoss;
   if (producer_status_ != 0) return producer_status_;
   if (signal_ != 0 && !producer_) return kExitSignalBase + signal_;
   return status_;
@@ -142,10 +144,15 @@ void PublishRun::OnInputEnd(int error) {
 void PublishRun::EndWhenInputIsOver() {
   if (!input_ended_ || (producer_ && !producer_ended_)) return;
   journal_.Settle();
-  if ((signal_ != 0 || told_to_stop_) && !options_.journal.empty()) {
+  const std::string kept = options_.cluster ? options_.cluster->data() : options_.journal;
+  if ((signal_ != 0 || told_to_stop_) && !kept.empty()) {
     // The publisher is stopped, the stream is not: it goes on when the next one is started.
-    reporter_.Info("stopped", "stopped by a signal; the stream goes on from '" +
-                                  options_.journal + "' when a publisher is started again");
+    reporter_.Info("stopped", "stopped by a signal; the stream goes on from '" + kept +
+                                  "' when a publisher is started again");
+    if (cluster_) {
+      LeaveInCluster();
+      return;
+    }
     publisher_.Leave();
     finished_ = true;
     StopWhenDone();
@@ -157,8 +164,27 @@ void PublishRun::EndWhenInputIsOver() {
   } else if (signal_ != 0) {
     status = static_cast<std::uint32_t>(kExitSignalBase + signal_);
   }
+  if (cluster_) cluster_->Finish(status, [] {});
   http_tap_.End(status, options_.linger, [this] { StopWhenDone(); });
   publisher_.End(status);
+}
+
+// Only what the cluster has goes on elsewhere.
+void PublishRun::LeaveInCluster() {
+  const auto leave = [this] {
+    if (std::exchange(finished_, true)) return;
+    publisher_.Leave();
+    StopWhenDone();
+  };
+  cluster_->Finish(std::nullopt, leave);
+  loop_.After(options_.linger, [this, leave] {
+    if (finished_) return;
+    reporter_.Warn(
+        "cluster-unconfirmed",
+        options_.cluster->data() + " did not confirm the last bytes within --linger");
+    status_ = kExitLoss;
+    leave();
+  });
 }
 
 void PublishRun::OnChild() {

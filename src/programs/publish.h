@@ -51,6 +51,7 @@ class PublishRun final : private PublishedStreamEvents {
   void OnInputEnd(int error);
   void OnTeeProgress();
   void EndWhenInputIsOver();
+  void LeaveInCluster();
   void ReadOrNot();
   void StopWhenDone();
   cli::ProgressNumbers Numbers() const;
@@ -59,12 +60,13 @@ class PublishRun final : private PublishedStreamEvents {
   Reporter& reporter_;
   SignalQueue signals_;  // first: blocks them before a thread is made
   Context context_;
-  const PubJournal kept_;
+  PubJournal kept_;
   Journal journal_;
   EventLoop loop_;
   ServerReports server_reports_;
   Server server_;
   PublishedStream publisher_;
+  const std::unique_ptr<ClusterJournal> cluster_;  // none: nobody else keeps the stream
   HoldReport hold_;
   HttpSide http_;
   HttpTap http_tap_;

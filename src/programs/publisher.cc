@@ -71,6 +71,9 @@ PubOptions MakePubOptions(const PublisherOptions& options) {
   made.max_delay = options.max_delay;
   made.retain_bytes = options.retain_bytes;
   made.journal = options.journal;
+  if (made.journal.starts_with("nats://")) {
+    throw Error("journal: pipedup-pub alone keeps one in a cluster", kExitUsage);
+  }
   made.wait = options.wait;
   made.stall_limit = options.stall_limit;
   made.linger = options.linger;

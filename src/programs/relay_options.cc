@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pipedup/nats_options.h"
 #include "pipedup/subscribe.h"
 
 namespace pipedup {
@@ -16,7 +17,7 @@ constexpr std::size_t kMaxNameBytes = 256;
 
 std::string AddParent(std::string_view text, RelayOptions* to) {
   std::string why;
-  std::optional<Endpoint> endpoint = ParseEndpoint(text, &why);
+  std::optional<Endpoint> endpoint = ParseSource(text, &why);
   if (!endpoint) return cli::Quote(text) + " is not an endpoint: " + why;
   if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
     return cli::Quote(text) + ": port 0 is nobody's";
@@ -31,7 +32,8 @@ std::vector<Option> SourceOptions(RelayOptions* to) {
        .letter = 'f',
        .value = "ENDPOINT",
        .summary = "Where the stream comes from: a publisher or another relay.",
-       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://... or ipc:///PATH.",
+       .details = "HOST, HOST:PORT, :PORT, [::1]:PORT, tcp://..., ipc:///PATH, or "
+                  "nats://HOST,HOST/NAME: the stream NAME of a NATS cluster.",
        .target = cli::List([to](std::string_view text) { return AddParent(text, to); }),
        .group = "Source"},
       {.name = "stream",
@@ -107,7 +109,15 @@ std::string Complete(RelayOptions* options) {
            ": it is of no use without --server-key FILE, the publisher's public key, or "
            "--allow-keys FILE, the public keys of subscribers";
   }
+  if (options->publish.cluster) {
+    return "--journal: a relay keeps it in a directory; what is in a cluster it reads with "
+           "--from";
+  }
   if (wrong = CompleteDisk(&options->publish); !wrong.empty()) return wrong;
+  const bool reads = std::ranges::any_of(options->from, [](const Endpoint& endpoint) {
+    return endpoint.kind == Endpoint::Kind::kNats;
+  });
+  if (wrong = CompleteNats(options->publish.nats, reads); !wrong.empty()) return wrong;
   return CompleteShared(&options->publish, secret);
 }
 
@@ -139,6 +149,9 @@ cli::Program RelayProgram(RelayOptions* to, const std::string& libraries) {
       .check = [to] { return Complete(to); }};
   for (auto* more : {DiskOptions, SharedOptions}) {
     for (Option& option : more(&to->publish)) program.options.push_back(std::move(option));
+  }
+  for (Option& option : NatsOptions(&to->publish.nats)) {
+    program.options.push_back(std::move(option));
   }
   return program;
 }

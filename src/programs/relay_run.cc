@@ -101,6 +101,13 @@ int RelayRun::Run() {
 
 void RelayRun::FindStreams() {
   for (const Endpoint& parent : options_.from) {
+    if (parent.kind == Endpoint::Kind::kNats) {
+      found_in_clusters_.push_back(ClusterStream::Find(
+          loop_, parent, options_.publish.nats, [this](const std::string& name) {
+            if (MatchesPattern(options_.streams, name)) Add(name);
+          }));
+      continue;
+    }
     finders_.push_back(std::make_unique<StreamList>(
         context_, loop_, parent, options_.dead_after,
         [this](const control::ListedStream& listed) {

@@ -13,6 +13,7 @@
 #include "os/connections.h"
 #include "os/signals.h"
 #include "pipedup/reporter.h"
+#include "programs/cluster_source.h"
 #include "programs/http_side.h"
 #include "programs/publisher_reports.h"
 #include "programs/relay_options.h"
@@ -53,6 +54,7 @@ class RelayRun {
   const std::optional<JournalDirectory> directory_;  // of --journal, while it runs
   const std::string id_;
   std::vector<std::unique_ptr<StreamList>> finders_;  // one per parent
+  std::vector<std::unique_ptr<ClusterStream>> found_in_clusters_;
   std::map<std::string, Entry> streams_;
   TimePoint started_;
   EventLoop::TimerId look_ = 0;  // until there is a stream

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "os/process.h"
+#include "programs/cluster_source.h"
 #include "programs/sub_reports.h"
 
 namespace pipedup {
@@ -36,6 +37,9 @@ std::vector<ReceiverOptions> MakeParents(const RelayOptions& options, const std:
   std::vector<ReceiverOptions> all;
   for (const Endpoint& parent : options.from) {
     made.endpoint = parent;
+    made.make = parent.kind == Endpoint::Kind::kNats
+                    ? ReadFromCluster(parent, options.publish.nats)
+                    : nullptr;
     // The same after a restart of one that keeps its id: it takes its place, and is not waited
     // for.
     made.hello.id = Hex(Checksum(AsBytes(relay_id + " " + stream + " " + parent.data())));

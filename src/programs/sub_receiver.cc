@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "os/process.h"
+#include "programs/cluster_source.h"
 #include "subscribe/stream_list.h"
 #include "wire/block_header.h"
 
@@ -36,7 +37,7 @@ Beginning ToBeginning(const StartAt& from) {
 
 Endpoint ToEndpoint(const std::string& text) {
   std::string why;
-  const auto endpoint = ParseEndpoint(text, &why);
+  const auto endpoint = ParseSource(text, &why);
   if (!endpoint) throw Error("endpoint '" + Escape(text) + "': " + why, kExitUsage);
   if (endpoint->kind == Endpoint::Kind::kTcp && endpoint->port == 0) {
     throw Error("endpoint '" + Escape(text) + "': port 0 is nobody's", kExitUsage);
@@ -103,6 +104,10 @@ std::vector<ReceiverOptions> MakeReceiverOptions(const SubscribeOptions& options
         all, [&](const ReceiverOptions& one) { return one.endpoint == made.endpoint; });
     if (twice) throw Error("endpoint '" + Escape(text) + "': given twice", kExitUsage);
     made.hello.id = IdAt(id, all.size(), made.endpoint);
+    made.make = nullptr;
+    if (made.endpoint.kind == Endpoint::Kind::kNats) {
+      made.make = ReadFromCluster(made.endpoint, options.nats);
+    }
     all.push_back(made);
   }
   return all;

@@ -165,7 +165,7 @@ void PublishedStream::OnStatus(Member& member) {
 std::size_t PublishedStream::ready() const {
   return static_cast<std::size_t>(
       std::count_if(members_.all().begin(), members_.all().end(), [](const auto& m) {
-        return m.second.Receives() && m.second.role != control::Role::kTop;
+        return m.second.Receives() && !m.second.local && m.second.role != control::Role::kTop;
       }));
 }
 
@@ -194,6 +194,45 @@ void PublishedStream::ApplyPolicy() {
     served_.waits_for = id;
     events_.OnHold(decision.waits_for);
   }
+}
+
+// ---- a reader in this process ----
+
+void PublishedStream::AddLocal(const std::string& id, const std::string& name,
+                               Position position) {
+  Member member;
+  member.id = id;
+  member.name = name;
+  member.role = control::Role::kRelay;
+  member.mode = control::Mode::kLive;
+  member.local = true;
+  member.position = position;
+  member.confirmed_any = true;
+  member.heard = member.progressed = loop_.now();
+  member.window = options_.retain_bytes / 4 * 3;
+  members_.Restore(std::move(member));
+  server_.control().Prepare(*members_.FindById(id));
+}
+
+void PublishedStream::ConfirmLocal(const std::string& id, Position position, std::uint64_t lost,
+                                   bool at_end) {
+  Member* const member = members_.FindById(id);
+  if (member == nullptr) return;
+  member->heard = loop_.now();
+  member->lost = lost;
+  if (position > member->position) {
+    member->position = position;
+    member->progressed = loop_.now();
+  }
+  member->at_end = ending_ && at_end;
+  ApplyPolicySoon();
+  CheckFinished();
+}
+
+void PublishedStream::RemoveLocal(const std::string& id) {
+  members_.Remove(id);
+  ApplyPolicy();
+  CheckFinished();
 }
 
 // ---- what is older ----

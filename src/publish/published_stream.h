@@ -64,6 +64,14 @@ class PublishedStream final : private ControlServerEvents {
   /// Leaves without an end: the stream goes on in another process.
   void Leave();
 
+  /// A reader within this process, which is waited for as members are: it may fall behind by
+  /// three quarters of what is retained before the producer waits. `id`: nobody else's.
+  void AddLocal(const std::string& id, const std::string& name, Position position);
+  /// It stands there now; to be called every few seconds in any case. `at_end`: and has the
+  /// end.
+  void ConfirmLocal(const std::string& id, Position position, std::uint64_t lost, bool at_end);
+  void RemoveLocal(const std::string& id);
+
   /// What a relay says of the publisher that it reads from: when that was started, and up to
   /// which position it has published.
   void SetOrigin(std::int64_t started_ns, Position reached) {

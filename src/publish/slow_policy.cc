@@ -9,6 +9,10 @@ Duration StallLimitOf(const Member& member, Duration stall_limit) {
   return stall_limit + std::max<Duration>(stall_limit / 2, std::chrono::seconds(2));
 }
 
+std::uint64_t SlowPolicy::WindowOf(const Member& member) const {
+  return member.window > 0 ? member.window : options_.window;
+}
+
 SlowDecision SlowPolicy::Decide(Members& members, Position head,
                                 const std::function<std::uint64_t(Position)>& cost_since,
                                 TimePoint now) {
@@ -21,7 +25,7 @@ SlowDecision SlowPolicy::Decide(Members& members, Position head,
     if (!member.Counts() || member.at_end) continue;
     if (member.let_go) {
       // It stalled, and is waited for again once it is back within the window.
-      if (cost_since(member.position) >= options_.window) continue;
+      if (cost_since(member.position) >= WindowOf(member)) continue;
       member.let_go = false;
       member.progressed = now;
       ++counters_.taken_back;
@@ -29,19 +33,22 @@ SlowDecision SlowPolicy::Decide(Members& members, Position head,
     const TimePoint since = std::max(member.progressed, holding_since_);
     if (was_holding && member.position < head &&
         now - since >= StallLimitOf(member, options_.stall_limit) &&
-        cost_since(member.position) >= options_.window) {
+        cost_since(member.position) >= WindowOf(member)) {
       member.let_go = true;
       ++counters_.let_go;
       decision.let_go.push_back(&member);
       continue;
     }
-    if (slowest == nullptr || member.position < slowest->position) slowest = &member;
+    decision.keep_from = std::min(decision.keep_from, member.position);
+    const bool may_hold = cost_since(member.position) >= WindowOf(member);
+    if (may_hold && (slowest == nullptr || member.position < slowest->position)) {
+      slowest = &member;
+    }
   }
 
   if (slowest != nullptr) {
-    decision.keep_from = slowest->position;
-    decision.hold = cost_since(slowest->position) >= options_.window;
-    if (decision.hold) decision.waits_for = slowest;
+    decision.hold = true;
+    decision.waits_for = slowest;
   }
   holding_ = decision.hold;
   if (holding_ && !was_holding) {

@@ -46,6 +46,8 @@ class SlowPolicy {
   const SlowPolicyOptions& options() const { return options_; }
 
  private:
+  std::uint64_t WindowOf(const Member& member) const;
+
   const SlowPolicyOptions options_;
   bool holding_ = false;
   TimePoint holding_since_{};

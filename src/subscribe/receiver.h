@@ -11,6 +11,7 @@
 #include "journal/attached.h"
 #include "net/loop.h"
 #include "net/socket.h"
+#include "subscribe/any_receiver.h"
 #include "subscribe/modes.h"
 #include "subscribe/remake_pause.h"
 #include "wire/compression.h"
@@ -18,54 +19,8 @@
 
 namespace pipedup {
 
-/// What a receiver tells its owner. Called from the loop.
-class ReceiverEvents {
- public:
-  virtual ~ReceiverEvents() = default;
-  virtual void OnBegin(const control::Welcome& session, Position position) = 0;
-  /// Bytes of the stream, in order, without overlap. `header` is of the block that they end, as
-  /// it was sent. `bytes.encoded`, with keep_encoded: the payload as it was sent, if that was
-  /// compressed (header.codec) and `bytes` are all of it: header.checksum is then of that.
-  virtual void OnBytes(const BlockHeader& header, Position from, SharedBytes bytes) = 0;
-  virtual void OnGap(const Gap& gap) = 0;
-  virtual void OnSessionChanged(const control::Welcome& now, SessionId old) = 0;
-  virtual void OnSessionContinues(const control::Welcome& now, SessionId old,
-                                  Position position) = 0;
-  /// Before the machine hears of it.
-  virtual void OnWelcome(const control::Welcome& welcome) { (void)welcome; }
-  /// Only if others read the same stream: see ModeActions.
-  virtual void OnStandsApart(const control::Welcome& session) { (void)session; }
-  virtual void OnMode(control::Mode mode) = 0;
-  virtual void OnEndOfStream(Position position, std::uint32_t exit_status) = 0;
-  /// After each message: whatever it brought has been delivered. The place for SetProgress.
-  virtual void OnReceived() = 0;
-  /// The publisher no longer waits for this subscriber.
-  virtual void OnLetGo(const std::string& reason) = 0;
-  /// A block that did not pass: what was wrong with it. It is fetched again.
-  virtual void OnDamaged(const std::string& what) = 0;
-  /// The journal that the publisher names cannot be read here, as far as it is needed: the
-  /// network is used.
-  virtual void OnNotAttached(const std::string& why) = 0;
-  /// Nothing was heard for dead_after: the sockets are being made anew.
-  virtual void OnSilence() = 0;
-  virtual void OnFail(int exit_status, const std::string& text) = 0;
-};
-
-struct ReceiverOptions {
-  Endpoint endpoint;
-  control::Hello hello;
-  ModeOptions modes;
-  std::string relay_id = {};  ///< of the relay that it reads for; empty: of none
-  bool keep_encoded = false;  ///< for an owner that passes compressed blocks on as they came
-};
-
-struct ReceiverCounters {
-  std::uint64_t damaged_blocks = 0;    ///< bad header, length, checksum or compression
-  std::uint64_t foreign_messages = 0;  ///< that were no block of this stream and no answer
-  std::uint64_t wire_bytes = 0;        ///< of block messages, header and payload as sent
-};
-
-class Receiver final : private ModeActions {
+/// The two sockets of a publisher.
+class Receiver final : public AnyReceiver, private ModeActions {
  public:
   Receiver(Context& context, EventLoop& loop, ReceiverOptions options, ReceiverEvents& events);
   ~Receiver() override;
@@ -73,17 +28,17 @@ class Receiver final : private ModeActions {
   /// Bytes delivered and not yet written, and the position up to which they were: for pace and
   /// for the status that the publisher gets. To be called whenever they have changed, but from
   /// none of the events except OnReceived.
-  void SetProgress(std::uint64_t queued, Position written);
+  void SetProgress(std::uint64_t queued, Position written) override;
   /// Tells the publisher where this subscriber stands, and that it leaves. Waits for an answer
   /// that shows that it is known there, and for one that it is no more, each for at most half a
   /// second, if `answers`: if the publisher is believed to be there.
-  void SayGoodbye(Position written, bool ended, bool answers = true);
+  void SayGoodbye(Position written, bool ended, bool answers) override;
   /// Drops both sockets; what was said leaves within half a second.
-  void Close();
+  void Close() override;
 
-  ModeMachine& modes() { return machine_; }
-  const ModeMachine& modes() const { return machine_; }
-  const ReceiverCounters& counters() const { return counters_; }
+  ModeMachine& modes() override { return machine_; }
+  const ModeMachine& modes() const override { return machine_; }
+  const ReceiverCounters& counters() const override { return counters_; }
 
  private:
   void SendHello() override;

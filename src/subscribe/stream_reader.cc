@@ -11,6 +11,13 @@ namespace {
 constexpr auto kSettleEvery = std::chrono::milliseconds(50);
 constexpr auto kHeardLately = std::chrono::milliseconds(1500);
 
+std::unique_ptr<AnyReceiver> MakeReceiverFor(Context& context, EventLoop& loop,
+                                             const ReceiverOptions& options,
+                                             ReceiverEvents& events) {
+  if (options.make) return options.make(loop, options, events);
+  return std::make_unique<Receiver>(context, loop, options, events);
+}
+
 }  // namespace
 
 /// An endpoint, and what comes from there.
@@ -20,12 +27,12 @@ class StreamReader::Link final : private ReceiverEvents {
       : reader_(&reader),
         endpoint_(options.endpoint.data()),
         name_(alone ? "" : endpoint_),
-        receiver_(context, reader.loop_, options, *this) {}
+        receiver_(MakeReceiverFor(context, reader.loop_, options, *this)) {}
 
-  Receiver& receiver() { return receiver_; }
-  const Receiver& receiver() const { return receiver_; }
-  ModeMachine& modes() { return receiver_.modes(); }
-  const ModeMachine& modes() const { return receiver_.modes(); }
+  AnyReceiver& receiver() { return *receiver_; }
+  const AnyReceiver& receiver() const { return *receiver_; }
+  ModeMachine& modes() { return receiver_->modes(); }
+  const ModeMachine& modes() const { return receiver_->modes(); }
   const std::string& endpoint() const { return endpoint_; }
   const std::string& name() const { return name_; }
   bool failed() const { return failed_; }
@@ -65,6 +72,7 @@ class StreamReader::Link final : private ReceiverEvents {
   void OnDamaged(const std::string& what) override { events().OnDamaged(name_, what); }
   void OnNotAttached(const std::string& why) override { events().OnNotAttached(name_, why); }
   void OnSilence() override { events().OnSilence(name_); }
+  void OnNotReached(const std::string& why) override { events().OnNotReached(name_, why); }
   void OnFail(int exit_status, const std::string& text) override {
     reader_->OnLinkFailed(*this, exit_status, text);
   }
@@ -76,7 +84,7 @@ class StreamReader::Link final : private ReceiverEvents {
   const std::string name_;
   bool failed_ = false;
   bool placed_ = false;
-  Receiver receiver_;
+  std::unique_ptr<AnyReceiver> receiver_;
 };
 
 StreamReader::StreamReader(Context& context, EventLoop& loop,

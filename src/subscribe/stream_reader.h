@@ -51,6 +51,10 @@ class StreamEvents {
   virtual void OnNotAttached(const std::string& endpoint, const std::string& why) = 0;
   /// Nothing was heard for dead_after: the sockets are being made anew.
   virtual void OnSilence(const std::string& endpoint) = 0;
+  /// It could not be asked, just now: why. It is tried again. Told again and again.
+  virtual void OnNotReached(const std::string& endpoint, const std::string& why) {
+    (void)endpoint, (void)why;
+  }
   /// It has another session than the one that is read, and is left alone as long as another
   /// endpoint has that one.
   virtual void OnStandsApart(const std::string& endpoint, const control::Welcome& session) = 0;

@@ -31,6 +31,12 @@ Streams::Streams(Context& context, EventLoop& loop, const std::vector<ReceiverOp
   readers_.front().SetElsewhere(
       [this](const control::Welcome& welcome) { return FindOrAdd(welcome); });
   for (const ReceiverOptions& one : options) {
+    if (one.make) {  // it has one stream, and knows by itself whether that matches
+      ReceiverOptions made = one;
+      made.hello.stream = pattern_;
+      readers_.front().Add(context, made);
+      continue;
+    }
     lists_.emplace_back(
         context, loop, one.endpoint, dead_after_,
         [this, &context, one](const control::ListedStream& stream) {

@@ -1,0 +1,319 @@
+#include "nats/log.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/checksum.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "wire/control.h"
+
+namespace pipedup::nats {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr auto kLookAgain = std::chrono::milliseconds(5);
+constexpr auto kPatience = std::chrono::seconds(3);
+constexpr const char* kBlockHeader = "Pipedup-Block";
+constexpr const char* kNoteHeader = "Pipedup-Session";
+constexpr const char* kIdHeader = "Nats-Msg-Id";
+constexpr const char* kPlaceHeader = "Nats-Expected-Last-Sequence";
+constexpr const char* kSequenceHeader = "Nats-Sequence";
+constexpr int kWrongSequence = 10071;
+constexpr int kNoStream = 10059;
+// After this long a message that comes a second time is stored a second time; a retry comes
+// within seconds, and is refused then as it is not where it belongs.
+constexpr std::int64_t kDuplicatesNs = 120'000'000'000;
+
+std::string ToHex(ByteSpan bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * bytes.size());
+  for (const std::byte byte : bytes) {
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}
+
+std::optional<EncodedHeader> FromHex(std::string_view text) {
+  EncodedHeader bytes{};
+  if (text.size() != 2 * bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    unsigned value = 0;
+    const auto [end, error] =
+        std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, value, 16);
+    if (error != std::errc() || end != text.data() + 2 * i + 2) return std::nullopt;
+    bytes[i] = static_cast<std::byte>(value);
+  }
+  return bytes;
+}
+
+template <typename Number>
+std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
+  Number value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string EncodeNote(const Note& note) {
+  Json past = Json::array();
+  for (const PastSession& one : note.past) past.push_back({Hex(one.session), one.end});
+  Json json{{"stream", note.stream},
+            {"records", control::ToText(note.records)},
+            {"started_ns", note.started_ns}};
+  if (!past.empty()) json["past"] = past;
+  if (note.left) json["left"] = true;
+  return json.dump();
+}
+
+std::optional<Note> DecodeNote(const std::string& text) {
+  try {
+    const Json json = Json::parse(text);
+    Note note;
+    note.stream = json.at("stream").get<std::string>();
+    if (!IsValidStreamName(note.stream)) return std::nullopt;
+    const auto records = control::ParseRecordFormat(json.at("records").get<std::string>());
+    if (!records) return std::nullopt;
+    note.records = *records;
+    note.started_ns = json.at("started_ns").get<std::int64_t>();
+    note.left = json.value("left", false);
+    for (const Json& one : json.value("past", Json::array())) {
+      const auto session = ParseNumber<SessionId>(one.at(0).get<std::string>(), 16);
+      if (!session) return std::nullopt;
+      note.past.push_back({*session, one.at(1).get<Position>()});
+    }
+    return note;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+Json ParseAnswer(const std::string& what, const std::optional<Message>& answer) {
+  if (!answer) throw Error("nats: " + what + ": no answer", kExitUnreachable);
+  try {
+    return Json::parse(AsText(answer->data()));
+  } catch (const Json::exception&) {
+    throw Error("nats: " + what + ": not an answer of JetStream", kExitUnreachable);
+  }
+}
+
+/// 0 if there was none.
+int ErrorOf(const Json& answer) {
+  const auto error = answer.find("error");
+  if (error == answer.end()) return 0;
+  return error->value("err_code", error->value("code", 1));
+}
+
+[[noreturn]] void Refused(const std::string& what, const Json& answer) {
+  throw Error("nats: " + what + ": " +
+                  Escape(answer.at("error").value("description", std::string("an error"))),
+              kExitUnreachable);
+}
+
+}  // namespace
+
+std::string SubjectOf(const std::string& name) {
+  return "pipedup." + name;
+}
+
+std::string HeadSubjectOf(const std::string& name) {
+  return "pipedup." + name + ".head";
+}
+
+Headers EncodeEntry(const BlockHeader& header, const Note& note, std::uint64_t after) {
+  std::string id = Hex(header.session) + ":" + std::to_string(header.position);
+  // These have a place in the log and none in the stream: they may come again there.
+  if (header.kind != BlockKind::kData) id += ":" + std::to_string(after);
+  return {{kBlockHeader, ToHex(EncodeHeader(header))},
+          {kNoteHeader, EncodeNote(note)},
+          {kIdHeader, id},
+          {kPlaceHeader, std::to_string(after)}};
+}
+
+std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
+                                 std::string* why) {
+  Entry entry;
+  entry.sequence = sequence;
+  const auto block = message.Header(kBlockHeader);
+  const auto note = message.Header(kNoteHeader);
+  if (!block || !note) {
+    *why = "not a block: somebody else has written to the stream";
+    return std::nullopt;
+  }
+  const auto encoded = FromHex(*block);
+  const ParsedHeader parsed = encoded ? ParseHeader(*encoded) : ParsedHeader{};
+  const auto decoded = DecodeNote(*note);
+  if (!parsed.header || !decoded) {
+    *why = encoded && !parsed.header ? std::string(Describe(parsed.error)) : "damaged headers";
+    return std::nullopt;
+  }
+  entry.header = *parsed.header;
+  entry.note = *decoded;
+  entry.bytes = message.Share();
+  const bool data = entry.header.kind == BlockKind::kData;
+  if (entry.bytes.size() != entry.header.length) {
+    *why = "header and bytes differ in length";
+    return std::nullopt;
+  }
+  if (data && entry.header.checksummed &&
+      Checksum(entry.bytes.bytes) != entry.header.checksum) {
+    *why = "bad checksum";
+    return std::nullopt;
+  }
+  return entry;
+}
+
+Acknowledgement ParseAcknowledgement(const Message& message) {
+  Acknowledgement made;
+  if (const auto status = message.Header("Status")) {
+    made.error = *status == "503" ? "the stream has no leader" : "status " + Escape(*status);
+    return made;
+  }
+  try {
+    const Json json = Json::parse(AsText(message.data()));
+    if (const int error = ErrorOf(json); error != 0) {
+      made.misplaced = error == kWrongSequence;
+      made.error = Escape(json.at("error").value("description", std::string("an error")));
+      return made;
+    }
+    made.sequence = json.at("seq").get<std::uint64_t>();
+    made.stored = true;
+  } catch (const Json::exception&) {
+    made.error = "not an acknowledgement";
+  }
+  return made;
+}
+
+void Log::Open() {
+  if (!Head()) {
+    const Json config{
+        {"name", options_.name},
+        {"subjects", {SubjectOf(options_.name)}},
+        {"retention", "limits"},
+        {"storage", "file"},
+        {"discard", "old"},
+        {"num_replicas", options_.replicas},
+        {"max_consumers", -1},
+        {"max_msgs", -1},
+        {"max_msg_size", -1},
+        {"max_bytes", options_.retain_bytes == 0
+                          ? std::int64_t{-1}
+                          : static_cast<std::int64_t>(options_.retain_bytes)},
+        {"max_age", options_.retain_ns},
+        {"duplicate_window",
+         options_.retain_ns == 0 ? kDuplicatesNs : std::min(kDuplicatesNs, options_.retain_ns)},
+        {"allow_direct", true}};
+    const Json made =
+        ParseAnswer("make stream " + options_.name,
+                    connection_.Request("$JS.API.STREAM.CREATE." + options_.name, {},
+                                        AsBytes(config.dump()), 2 * kPatience));
+    if (ErrorOf(made) != 0 && !Head()) Refused("make stream " + options_.name, made);
+  }
+}
+
+std::optional<LogState> Log::Head() {
+  const std::string what = "stream " + options_.name;
+  const Json answer = ParseAnswer(
+      what, connection_.Request("$JS.API.STREAM.INFO." + options_.name, {}, {}, kPatience));
+  if (ErrorOf(answer) == kNoStream) return std::nullopt;
+  if (ErrorOf(answer) != 0) Refused(what, answer);
+  try {
+    const Json& config = answer.at("config");
+    const auto subjects = config.at("subjects").get<std::vector<std::string>>();
+    if (std::ranges::find(subjects, SubjectOf(options_.name)) == subjects.end()) {
+      throw Error("nats: " + what + ": it is there, and not for pipedup: its subject is not '" +
+                  SubjectOf(options_.name) + "'");
+    }
+    if (!config.value("allow_direct", false)) {
+      throw Error("nats: " + what + ": it cannot be read directly: set allow_direct");
+    }
+    LogState state;
+    state.first = answer.at("state").at("first_seq").get<std::uint64_t>();
+    state.last = answer.at("state").at("last_seq").get<std::uint64_t>();
+    if (answer.at("state").at("messages").get<std::uint64_t>() == 0) {
+      state.first = state.last + 1;
+    }
+    state.replicas = config.value("num_replicas", std::uint64_t{1});
+    const Json cluster = answer.value("cluster", Json::object());
+    state.leader = Escape(cluster.value("leader", std::string()));
+    for (const Json& one : cluster.value("replicas", Json::array())) {
+      if (one.value("offline", false) || !one.value("current", false)) {
+        state.missing.push_back(Escape(one.value("name", std::string())));
+      }
+    }
+    return state;
+  } catch (const Json::exception& error) {
+    throw Error("nats: " + what + ": not as JetStream describes it", kExitUnreachable);
+  }
+}
+
+std::optional<Entry> Log::Last() {
+  // Asked of the leader, which has all that was acknowledged; what it says is read as any other
+  // message is then, as soon as that server has it, too.
+  const auto state = Head();
+  if (!state) throw Error("nats: stream " + options_.name + ": it is gone", kExitUnreachable);
+  if (state->empty()) return std::nullopt;
+  const TimePoint deadline = Clock::now() + kPatience;
+  for (;;) {
+    if (auto entry = Read(state->last)) return entry;
+    std::this_thread::sleep_for(kLookAgain);
+    if (Clock::now() > deadline) {
+      throw Error("nats: stream " + options_.name + ": no server has its last message",
+                  kExitUnreachable);
+    }
+  }
+}
+
+Acknowledgement Log::Append(const BlockHeader& header, const Note& note, std::uint64_t after) {
+  const auto answer = connection_.Request(SubjectOf(options_.name),
+                                          EncodeEntry(header, note, after), {}, kPatience);
+  if (!answer) {
+    throw Error("nats: stream " + options_.name + ": nothing is acknowledged",
+                kExitUnreachable);
+  }
+  return ParseAcknowledgement(*answer);
+}
+
+std::optional<Entry> Log::Read(std::uint64_t sequence) {
+  const auto answer =
+      connection_.Request(ReadSubject(), {}, AsBytes(ReadRequest(sequence)), kPatience);
+  if (!answer) {
+    throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
+  }
+  return ParseRead(*answer, sequence);
+}
+
+void Log::Trim(std::uint64_t sequence) {
+  const std::string what = "trim stream " + options_.name;
+  const Json answer = ParseAnswer(
+      what, connection_.Request("$JS.API.STREAM.PURGE." + options_.name, {},
+                                AsBytes(Json{{"seq", sequence}}.dump()), kPatience));
+  if (ErrorOf(answer) != 0) Refused(what, answer);
+}
+
+std::string Log::ReadRequest(std::uint64_t sequence) {
+  return "{\"seq\":" + std::to_string(sequence) + "}";
+}
+
+std::string Log::ReadSubject() const {
+  return "$JS.API.DIRECT.GET." + options_.name;
+}
+
+std::optional<Entry> Log::ParseRead(const Message& answer, std::uint64_t sequence) {
+  if (answer.Header("Status")) return std::nullopt;  // 404, or nobody serves it just now
+  std::string why;
+  Entry damaged;
+  damaged.sequence = sequence;
+  const auto number = answer.Header(kSequenceHeader);
+  if (!number || ParseNumber<std::uint64_t>(*number) != sequence) return damaged;
+  if (auto entry = DecodeEntry(answer, sequence, &why)) return entry;
+  return damaged;
+}
+
+}  // namespace pipedup::nats

@@ -1,0 +1,296 @@
+#include "nats/log_writer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "os/signals.h"
+#include "wire/control.h"
+
+namespace pipedup::nats {
+namespace {
+
+constexpr std::uint64_t kWindowBytes = 8 * 1024 * 1024;
+constexpr std::size_t kWindowBlocks = 1000;
+constexpr auto kHeadEvery = std::chrono::seconds(1);
+constexpr std::uint64_t kAcknowledgements = 1;
+
+}  // namespace
+
+namespace {
+
+/// Where a stream goes on whose newest message is `last`.
+Continuation ContinueAfter(const Entry& last, SessionId fresh) {
+  Continuation from;
+  from.position = EndOf(last.header);
+  from.records = last.header.records_before + last.header.records;
+  from.past = last.note.past;
+  if (last.note.left || last.header.kind == BlockKind::kEndOfStream) {
+    from.session = last.header.session;
+    return from;
+  }
+  from.session = fresh;
+  from.past.push_back({last.header.session, from.position});
+  if (from.past.size() > control::kMaxPast) from.past.erase(from.past.begin());
+  return from;
+}
+
+}  // namespace
+
+Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Duration patience) {
+  const TimePoint deadline = Clock::now() + patience;
+  std::optional<Continuation> tried;
+  BlockHeader mark;
+  mark.kind = BlockKind::kHead;
+  for (;;) {
+    try {
+      Connection connection(options.cluster, std::make_shared<Mailbox>());
+      Log log(connection, options);
+      log.Open();
+      const auto state = log.Head();
+      const auto last = log.Last();
+      const std::uint64_t sequence = last ? last->sequence : state ? state->last : 0;
+      if (last && last->header.session == 0) {
+        throw Error("nats: stream " + options.name +
+                    ": its last message is not a block of a stream");
+      }
+      if (tried && last && last->header == mark) {  // the answer was lost, and not the mark
+        tried->sequence = sequence;
+        return *tried;
+      }
+      Continuation from;
+      from.session = fresh;
+      if (last) from = ContinueAfter(*last, fresh);
+      from.max_bytes = std::min<std::size_t>(connection.max_bytes(), kMaxBlockBytes);
+      mark.session = from.session;
+      mark.position = from.position;
+      mark.records_before = from.records;
+      mark.time_ns = WallNow();
+      note.past = from.past;
+      tried = from;
+      const Acknowledgement answer = log.Append(mark, note, sequence);
+      if (answer.stored && answer.sequence == sequence + 1) {
+        from.sequence = answer.sequence;
+        return from;
+      }
+      if (!answer.misplaced) {
+        throw Error("nats: stream " + options.name + ": " + answer.error, kExitUnreachable);
+      }
+    } catch (const Error& error) {
+      if (error.exit_status() != kExitUnreachable || Clock::now() > deadline) throw;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+}
+
+LogWriter::LogWriter(LogOptions options, Continuation from, Note note,
+                     std::function<void()> notify)
+    : options_(std::move(options)),
+      from_(std::move(from)),
+      note_(std::move(note)),
+      notify_(std::move(notify)) {
+  sequence_ = from_.sequence;
+  state_.confirmed = from_.position;
+  const ScopedNoSignals none;
+  thread_ = std::thread([this] { Run(); });
+}
+
+LogWriter::~LogWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  mailbox_->Wake();
+  thread_.join();
+}
+
+bool LogWriter::full() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_ >= kWindowBytes || items_.size() >= kWindowBlocks;
+}
+
+void LogWriter::Push(Block block) {
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ += block.payload.size();
+    items_.push_back({.header = block.header, .bytes = std::move(block.payload)});
+  }
+  mailbox_->Wake();
+}
+
+void LogWriter::Finish(const BlockHeader& last) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(finishing_, true)) return;
+    items_.push_back({.header = last, .bytes = {}, .left = last.kind == BlockKind::kHead});
+  }
+  mailbox_->Wake();
+}
+
+LogWriter::State LogWriter::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+bool LogWriter::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+void LogWriter::Announce(State::Link link, const std::string& text) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_.link = link;
+    state_.text = text;
+  }
+  notify_();
+}
+
+void LogWriter::Run() {
+  while (!stopped()) {
+    try {
+      Serve();
+    } catch (const Error& error) {
+      Announce(State::Link::kAway, error.what());
+    }
+    if (state().link == State::Link::kFenced || state().ended) return;
+    const TimePoint until = Clock::now() + kPause;
+    while (!stopped() && Clock::now() < until) (void)mailbox_->Take(until);
+  }
+}
+
+/// Where the log stands decides what is sent next, whatever was acknowledged before. False if
+/// another publisher has been there.
+bool LogWriter::ResumeAt(Log& log) {
+  const auto state = log.Head();
+  if (!state) {
+    throw Error("nats: stream " + options_.name + ": it was removed", kExitUnreachable);
+  }
+  const auto last = log.Last();
+  const std::lock_guard lock(mutex_);
+  state_.log = *state;
+  sent_ = 0;
+  sequence_ = last ? last->sequence : state->last;
+  if (!last) return true;
+  if (last->header.session != from_.session) return false;
+  const bool finished = last->header.kind == BlockKind::kEndOfStream || last->note.left;
+  while (!items_.empty()) {
+    const Item& item = items_.front();
+    const bool is_last = finishing_ && items_.size() == 1;
+    const bool stored = is_last ? finished : EndOf(item.header) <= EndOf(last->header);
+    if (!stored) break;
+    state_.confirmed = std::max(state_.confirmed, EndOf(item.header));
+    bytes_ -= item.bytes.size();
+    items_.pop_front();
+    ++first_;
+    if (is_last) state_.ended = true;
+  }
+  return true;
+}
+
+void LogWriter::SendWhatFits(Connection& connection, const std::string& inbox) {
+  for (;;) {
+    Item item;
+    {
+      const std::lock_guard lock(mutex_);
+      if (sent_ == items_.size()) return;
+      items_[sent_].sent = Clock::now();
+      item = items_[sent_];
+    }
+    Note note = note_;
+    note.left = item.left;
+    connection.Publish(SubjectOf(options_.name), inbox + "." + std::to_string(first_ + sent_),
+                       EncodeEntry(item.header, note, sequence_ + sent_), item.bytes.bytes);
+    ++sent_;
+  }
+}
+
+/// True if something is confirmed now that was not.
+bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
+  const std::string_view digits = message.subject().substr(inbox.size() + 1);
+  std::uint64_t number = 0;
+  (void)std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const Acknowledgement answer = ParseAcknowledgement(message);
+  const std::lock_guard lock(mutex_);
+  if (number < first_ || number - first_ >= sent_) return false;
+  const std::uint64_t index = number - first_;
+  // One that was refused as it came too late, or twice: where the log stands will tell.
+  if (!answer.stored || answer.sequence != sequence_ + index + 1) {
+    throw Error("nats: stream " + options_.name + ": " +
+                    (answer.stored ? "stored elsewhere than was asked" : answer.error),
+                kExitUnreachable);
+  }
+  items_[index].acknowledged = true;
+  bool any = false;
+  while (!items_.empty() && items_.front().acknowledged) {
+    state_.confirmed = std::max(state_.confirmed, EndOf(items_.front().header));
+    bytes_ -= items_.front().bytes.size();
+    items_.pop_front();
+    ++first_;
+    ++sequence_;
+    --sent_;
+    any = true;
+  }
+  if (items_.empty() && finishing_) state_.ended = true;
+  return any;
+}
+
+// Readers hear by it that there is more, and that somebody writes.
+void LogWriter::SendHead(Connection& connection) {
+  connection.Publish(HeadSubjectOf(options_.name), "", {}, AsBytes(std::to_string(sequence_)));
+}
+
+void LogWriter::Serve() {
+  Connection connection(options_.cluster, mailbox_);
+  Log log(connection, options_);
+  if (!ResumeAt(log)) {
+    Announce(State::Link::kFenced,
+             "another publisher writes to the stream " + options_.name +
+                 ": what this one publishes from here on does not come there");
+    return;
+  }
+  const std::string inbox = Connection::NewInbox();
+  while (mailbox_->TryTake()) {
+  }
+  connection.Subscribe(inbox + ".*", kAcknowledgements);
+  Announce(State::Link::kThere, connection.server());
+  TimePoint head_due = Clock::now();
+  TimePoint look_due = Clock::now() + kHeadEvery;
+  while (!stopped() && !state().ended) {
+    SendWhatFits(connection, inbox);
+    const TimePoint now = Clock::now();
+    TimePoint deadline = std::min(head_due, look_due);
+    {
+      const std::lock_guard lock(mutex_);
+      if (sent_ > 0) {
+        const TimePoint late = items_.front().sent + kSilence;
+        if (now > late) {
+          throw Error("nats: stream " + options_.name + ": nothing is acknowledged",
+                      kExitUnreachable);
+        }
+        deadline = std::min(deadline, late);
+      }
+    }
+    bool any = false;
+    auto letter = mailbox_->Take(deadline + std::chrono::milliseconds(1));
+    for (; letter; letter = mailbox_->TryTake()) {
+      any = Acknowledge(inbox, letter->message) || any;
+    }
+    if (any) notify_();
+    if (any || Clock::now() >= head_due) {
+      SendHead(connection);
+      head_due = Clock::now() + kHeadEvery;
+    }
+    if (Clock::now() >= look_due) {
+      if (connection.closed()) {
+        throw Error("nats: the connection has ended", kExitUnreachable);
+      }
+      look_due = Clock::now() + kHeadEvery;
+    }
+  }
+  if (state().ended) notify_();
+}
+
+}  // namespace pipedup::nats

@@ -1,0 +1,332 @@
+"""What may happen to a cluster and to those who use it. The equation holds at each subscriber."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from cluster import Cluster, cut_off, heal, wait_until
+from drivers import Process
+from oracle import Account, check_equation
+
+KILLS = 10
+MIB = 1 << 20
+
+
+def lines(label: str, first: int, count: int) -> bytes:
+    return b"".join(
+        f"{label} {first + i:08d} {'x' * ((first + i) % 61)}\n".encode() for i in range(count)
+    )
+
+
+class Stage:
+    """A cluster, and what reads and writes a stream of it."""
+
+    def __init__(self, programs: Path, directory: Path, name: str):
+        self.programs = programs
+        self.directory = directory
+        self.name = name
+        self.cluster = Cluster(directory)
+        self.url = self.cluster.url(name)
+        self.processes: list[Process] = []
+        self.data = f"ipc://{directory}/data"
+        self.longest_pause_s = 0.0
+        self.produced = b""
+
+    def run(self, words: list, name: str, stdin=None) -> Process:
+        home = self.directory / name
+        home.mkdir()
+        process = Process(
+            [str(self.programs / words[0]), *map(str, words[1:]), "--log-format", "json", "-v"],
+            self.directory, name, {"XDG_RUNTIME_DIR": str(home)}, stdin=stdin,
+        )
+        self.processes.append(process)
+        return process
+
+    def publish(self, name: str = "pub", *options, endpoint: str | None = None) -> Process:
+        process = self.run(
+            ["pipedup-pub", "--bind", endpoint or self.data, "--journal", self.url, *options], name,
+            stdin=subprocess.PIPE,
+        )
+        wait_until(lambda: process.events("listening"), f"{name} listens")
+        return process
+
+    def subscribe(self, name: str, *words) -> Process:
+        return self.run(["pipedup-sub", *words, "--from", "start", "--no-attach", "--give-up", 0], name)
+
+    def three_subscribers(self) -> list[Process]:
+        """Of the cluster; of both the publisher and the cluster; of a relay that reads the cluster."""
+        relayed = f"ipc://{self.directory}/relayed"
+        relay = self.run(
+            ["pipedup-relay", "--from", self.url, "--bind", relayed, "--give-up", 0,
+             "--retain", "1GiB"], "relay")
+        found = [
+            self.subscribe("of-cluster", self.url),
+            self.subscribe("of-both", self.data, self.url),
+            self.subscribe("of-relay", relayed),
+        ]
+        wait_until(lambda: relay.events("listening"), "the relay listens")
+        return found
+
+    def produce(self, publisher: Process, during, rate: int = 4 * MIB) -> None:
+        """Writes lines while `during` runs."""
+        stop = threading.Event()
+
+        def write() -> None:
+            first = 0
+            while not stop.is_set():
+                part = lines("line", first, 400)
+                first += 400
+                publisher.process.stdin.write(part)
+                publisher.process.stdin.flush()
+                self.produced += part
+                time.sleep(len(part) / rate)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            during()
+        finally:
+            stop.set()
+            writer.join()
+
+    def watch_pauses(self, subscriber: Process, stop: threading.Event) -> threading.Thread:
+        def watch() -> None:
+            size, since = -1, time.monotonic()
+            while not stop.is_set():
+                now = subscriber.out.stat().st_size
+                if now != size:
+                    if size > 0:
+                        self.longest_pause_s = max(self.longest_pause_s, time.monotonic() - since)
+                    size, since = now, time.monotonic()
+                time.sleep(0.01)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        return thread
+
+    def end(self, publisher: Process, subscribers: list[Process], lossless: bool = True) -> None:
+        publisher.process.stdin.close()
+        status = publisher.wait()
+        if status != 0:
+            raise AssertionError(f"publisher: status {status}")
+        for subscriber in subscribers:
+            check(subscriber, self.produced, lossless)
+
+    def clean_up(self) -> None:
+        for process in self.processes:
+            process.kill()
+        self.cluster.end()
+
+
+def check(subscriber: Process, produced: bytes, lossless: bool) -> None:
+    status = subscriber.wait()
+    gaps = [(gap["from"], gap["to"]) for gap in subscriber.events("gap")]
+    wrong = check_equation(produced, Account(subscriber.output(), gaps))
+    if wrong or status != (3 if gaps else 0):
+        raise AssertionError(f"{subscriber.name}: status {status}, gaps {gaps}: {wrong}")
+    if lossless and gaps:
+        raise AssertionError(f"{subscriber.name}: gaps {gaps}")
+
+
+def has(subscriber: Process, text: bytes) -> bool:
+    return subscriber.output().endswith(text)
+
+
+# ---- what happens ----
+
+
+def leaders_die(stage: Stage) -> None:
+    """The stream's leader is killed by SIGKILL again and again, under load."""
+    publisher = stage.publish()
+    subscribers = stage.three_subscribers()
+    stop = threading.Event()
+    watcher = stage.watch_pauses(subscribers[0], stop)
+
+    def kill_leaders() -> None:
+        for _ in range(KILLS):
+            wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole")
+            leader = stage.cluster.leader(stage.name)
+            stage.cluster.kill(leader)
+            wait_until(lambda: stage.cluster.leader(stage.name) not in ("", leader), "another leader")
+            time.sleep(0.5)
+            stage.cluster.start(leader)
+
+    try:
+        stage.produce(publisher, kill_leaders)
+    finally:
+        stop.set()
+        watcher.join()
+    stage.end(publisher, subscribers)
+
+
+def a_server_is_cut_off(stage: Stage) -> None:
+    """The leader is cut off from all others, and from us, and comes back."""
+    publisher = stage.publish()
+    subscribers = stage.three_subscribers()
+    stop = threading.Event()
+    watcher = stage.watch_pauses(subscribers[0], stop)
+
+    def cut() -> None:
+        wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole")
+        leader = stage.cluster.leader(stage.name)
+        cut_off(leader)
+        try:
+            time.sleep(20)
+        finally:
+            heal(leader)
+        wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole again")
+
+    try:
+        stage.produce(publisher, cut, rate=MIB)
+    finally:
+        stop.set()
+        watcher.join()
+    stage.end(publisher, subscribers)
+
+
+def the_quorum_is_lost(stage: Stage) -> None:
+    """Two servers of three are gone for a while: what is published meanwhile is kept here."""
+    publisher = stage.publish("pub", "--retain", "256MiB")
+    subscribers = stage.three_subscribers()
+
+    def lose() -> None:
+        wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole")
+        gone = stage.cluster.hosts[:2]
+        for host in gone:
+            stage.cluster.kill(host)
+        wait_until(lambda: publisher.events("cluster-away"), "the publisher says that it is away")
+        time.sleep(2)
+        for host in gone:
+            stage.cluster.start(host)
+        wait_until(lambda: publisher.events("cluster"), "the publisher says that it is back")
+
+    stage.produce(publisher, lose)
+    stage.end(publisher, subscribers)
+
+
+def more_is_lost_than_is_kept(stage: Stage) -> None:
+    """The quorum is gone for longer than --retain lasts: each byte that is lost is told."""
+    publisher = stage.publish("pub", "--retain", "4MiB")
+    subscriber = stage.subscribe("of-cluster", stage.url)
+    wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole")
+    stage.produced = lines("before", 0, 1000)
+    publisher.process.stdin.write(stage.produced)
+    publisher.process.stdin.flush()
+    wait_until(lambda: has(subscriber, stage.produced[-100:]), "all of it is there")
+    for host in stage.cluster.hosts[:2]:
+        stage.cluster.kill(host)
+    many = lines("meanwhile", 0, 600_000)
+    publisher.process.stdin.write(many)
+    publisher.process.stdin.flush()
+    for host in stage.cluster.hosts[:2]:
+        stage.cluster.start(host)
+    wait_until(lambda: publisher.events("cluster-gap"), "the publisher says what is lost")
+    stage.produced += many
+    publisher.process.stdin.close()
+    publisher.wait()
+    check(subscriber, stage.produced, lossless=False)
+    if not subscriber.events("gap"):
+        raise AssertionError("nothing was lost, so nothing was tried")
+
+
+def the_producer_waits(stage: Stage) -> None:
+    """With --slow wait it does, while the cluster is away, and nothing is lost."""
+    publisher = stage.publish("pub", "--retain", "4MiB", "--slow", "wait")
+    subscriber = stage.subscribe("of-cluster", stage.url)
+    wait_until(lambda: stage.cluster.whole(stage.name), "the cluster is whole")
+    for host in stage.cluster.hosts[:2]:
+        stage.cluster.kill(host)
+    stage.produced = lines("meanwhile", 0, 300_000)
+    writer = threading.Thread(target=lambda: publisher.process.stdin.write(stage.produced))
+    writer.start()
+    time.sleep(3)
+    if not writer.is_alive():
+        raise AssertionError("it did not wait")
+    for host in stage.cluster.hosts[:2]:
+        stage.cluster.start(host)
+    writer.join()
+    stage.end(publisher, [subscriber])
+
+
+def a_publisher_is_killed(stage: Stage) -> None:
+    """The next one goes on where the cluster's log ends, under another session."""
+    first, second = lines("first", 0, 50_000), lines("second", 0, 50_000)
+    publisher = stage.publish()
+    subscribers = stage.three_subscribers()
+    publisher.process.stdin.write(first)
+    publisher.process.stdin.flush()
+    wait_until(lambda: all(one.out.stat().st_size > len(first) // 2 for one in subscribers), "half")
+    publisher.kill()
+    again = stage.publish("again")
+    again.process.stdin.write(second)
+    again.process.stdin.close()
+    again.wait()
+    for subscriber in subscribers:
+        subscriber.wait()
+        output = subscriber.output()
+        if not output.endswith(second) or subscriber.events("gap"):
+            raise AssertionError(f"{subscriber.name}: gaps {subscriber.events('gap')}, "
+                                 f"{len(output)} bytes, the second session is not whole")
+        if output[: -len(second)] != first[: len(output) - len(second)]:
+            raise AssertionError(f"{subscriber.name}: the first session is wrong")
+
+
+def a_publisher_moves(stage: Stage) -> None:
+    """It is stopped in order, and goes on elsewhere: the same session, and not a byte between."""
+    publisher = stage.publish()
+    subscribers = stage.three_subscribers()
+    sessions = []
+    for part in range(4):
+        text = lines(f"part {part}", 0, 20_000)
+        stage.produced += text
+        publisher.process.stdin.write(text)
+        publisher.process.stdin.flush()
+        sessions += [event["session"] for event in publisher.events("listening")]
+        if part == 3:
+            break
+        wait_until(lambda: has(subscribers[0], text[-100:]), "all of it is in the cluster")
+        publisher.signal(signal.SIGTERM)
+        publisher.wait()
+        publisher = stage.publish(f"pub{part}")
+    if len(set(sessions)) != 1:
+        raise AssertionError(f"sessions {sessions}")
+    stage.end(publisher, subscribers)
+
+
+def two_publish(stage: Stage) -> None:
+    """The one that came first writes nothing more to the log, says so, and goes on without it."""
+    publisher = stage.publish()
+    publisher.process.stdin.write(b"one\n")
+    publisher.process.stdin.flush()
+    subscriber = stage.subscribe("of-cluster", stage.url)
+    wait_until(lambda: has(subscriber, b"one\n"), "the first line")
+    other = stage.publish("other", endpoint=f"ipc://{stage.directory}/other-data")
+    publisher.process.stdin.write(b"lost\n")
+    publisher.process.stdin.flush()
+    wait_until(lambda: publisher.events("cluster-fenced"), "it says that it is fenced")
+    other.process.stdin.write(b"two\n")
+    other.process.stdin.close()
+    other.wait()
+    subscriber.wait()
+    if subscriber.output() != b"one\ntwo\n":
+        raise AssertionError(subscriber.output())
+    publisher.process.stdin.close()
+    status = publisher.wait()
+    if status != 3:
+        raise AssertionError(f"the one that is fenced: status {status}")
+
+
+SCENARIOS = [
+    leaders_die,
+    a_server_is_cut_off,
+    the_quorum_is_lost,
+    more_is_lost_than_is_kept,
+    the_producer_waits,
+    a_publisher_is_killed,
+    a_publisher_moves,
+    two_publish,
+]
