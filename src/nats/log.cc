@@ -253,21 +253,22 @@ std::optional<LogState> Log::Head() {
   }
 }
 
-std::optional<Entry> Log::Last() {
-  // Asked of the leader, which has all that was acknowledged; what it says is read as any other
-  // message is then, as soon as that server has it, too.
-  const auto state = Head();
-  if (!state) throw Error("nats: stream " + options_.name + ": it is gone", kExitUnreachable);
-  if (state->empty()) return std::nullopt;
+std::optional<Entry> Log::Last(const LogState& state) {
   const TimePoint deadline = Clock::now() + kPatience;
-  for (;;) {
-    if (auto entry = Read(state->last)) return entry;
-    std::this_thread::sleep_for(kLookAgain);
-    if (Clock::now() > deadline) {
+  for (std::uint64_t sequence = state.last; sequence >= state.first && sequence > 0;) {
+    // The leader has all that was acknowledged; the server that is read has it soon.
+    const auto entry = Read(sequence);
+    if (entry && entry->header.session != 0) return entry;
+    if (entry) {
+      --sequence;
+    } else if (Clock::now() > deadline) {
       throw Error("nats: stream " + options_.name + ": no server has its last message",
                   kExitUnreachable);
+    } else {
+      std::this_thread::sleep_for(kLookAgain);
     }
   }
+  return std::nullopt;
 }
 
 Acknowledgement Log::Append(const BlockHeader& header, const Note& note, std::uint64_t after) {

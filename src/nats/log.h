@@ -97,8 +97,9 @@ class Log {
   void Open();
   /// Nothing: there is no such log.
   std::optional<LogState> Head();
-  /// The newest message; nothing of an empty log.
-  std::optional<Entry> Last();
+  /// The newest block, where the log is as `state` says; nothing if it has none. What others
+  /// have written behind it is passed over.
+  std::optional<Entry> Last(const LogState& state);
   /// A message without bytes, behind that of sequence `after`. Of many, and with bytes: Publish
   /// what EncodeEntry makes.
   Acknowledgement Append(const BlockHeader& header, const Note& note, std::uint64_t after);

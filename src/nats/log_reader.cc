@@ -205,7 +205,10 @@ std::optional<Entry> LogReader::Fetch(std::uint64_t sequence, std::uint64_t behi
     if (entry) {
       asked_.erase(sequence);
       if (entry->header.session == 0) {
-        Post(Damage{sequence});
+        if (sequence > damage_said_) {
+          damage_said_ = sequence;
+          Post(Damage{sequence});
+        }
         return std::nullopt;
       }
       return entry;
@@ -234,7 +237,19 @@ std::optional<Entry> LogReader::SoundFrom(std::uint64_t sequence) {
   return std::nullopt;
 }
 
-/// Asks the leader where the log ends, and reads its last message if that is a new one.
+/// The newest block; what others have written behind it is passed over.
+void LogReader::FindLast() {
+  for (std::uint64_t sequence = state_.last; sequence >= state_.first && sequence > 0;
+       --sequence) {
+    if (last_ && last_->sequence == sequence) return;
+    if (auto entry = Fetch(sequence, sequence + 1)) {
+      last_ = std::move(entry);
+      return;
+    }
+  }
+}
+
+/// Asks the leader where the log ends.
 void LogReader::Refresh() {
   const auto state = log_->Head();
   if (!state) throw Error("nats: there is no stream " + options_.name, kExitUnreachable);
@@ -290,8 +305,11 @@ void LogReader::OnHello(const Hello& hello) {
     return;
   }
   state_ = *state;
-  last_ = Fetch(state_.last, state_.last + 1);
-  if (!last_) throw Error("nats: stream " + options_.name + ": its end cannot be read");
+  FindLast();
+  if (!last_) {
+    Post(Away{"nats: there is no block in the stream " + options_.name});
+    return;
+  }
   if (hello.stream && !MatchesPattern(*hello.stream, last_->note.stream)) {
     Post(control::Refused{"stream", "the stream there is '" + last_->note.stream + "'"});
     return;
@@ -315,14 +333,8 @@ void LogReader::OnHello(const Hello& hello) {
 }
 
 void LogReader::OnRead(control::Read read) {
-  const bool known =
-      Clock::now() - refreshed_ < kLookEvery && last_ && last_->sequence == state_.last;
-  if (!known) {
-    if (Clock::now() - refreshed_ >= kLookEvery) Refresh();
-    if (!last_ || last_->sequence != state_.last) {
-      if (auto last = Fetch(state_.last, state_.last + 1)) last_ = std::move(last);
-    }
-  }
+  if (Clock::now() - refreshed_ >= kLookEvery) Refresh();
+  FindLast();
   control::Done done;
   done.request = read.request;
   done.session = session_;
@@ -340,7 +352,7 @@ void LogReader::OnRead(control::Read read) {
   }
   Position at = read.from.value;
   if (read.from.kind == control::ReadFrom::Kind::kLast) {
-    const auto found = FindLast(read.from.value);
+    const auto found = FindLastRecords(read.from.value);
     if (!found) {
       Post(control::Error{"no-records", "the stream is raw", read.request});
       return;
@@ -361,15 +373,20 @@ void LogReader::OnRead(control::Read read) {
   done.next = at;
   bool any = false;
   for (; left > 0 && sequence <= state_.last; ++sequence) {
-    const auto entry = Fetch(sequence, state_.last + 1);
+    auto entry = Fetch(sequence, state_.last + 1);
+    if (!entry) {
+      entry = SoundFrom(sequence + 1);
+      if (entry) sequence = entry->sequence;
+    }
     if (entry && entry->header.kind != BlockKind::kData) continue;
     if (!entry || entry->header.position > done.next) {
+      if (!entry && done.next >= head()) break;
       if (any) break;  // what came so far is an answer; the next one says what is missing
-      const auto sound = entry ? entry : SoundFrom(sequence);
       done.outcome = control::Done::Outcome::kGone;
-      done.tail = sound ? sound->header.position : head();
-      if (sequence > state_.first)
+      done.tail = entry ? entry->header.position : head();
+      if (sequence > state_.first) {
         done.reason = "the cluster never had it, or it is damaged there";
+      }
       Post(done);
       return;
     }
@@ -405,7 +422,7 @@ void LogReader::OnLive(bool on) {
   if (!on) return;
   Refresh();
   live_next_ = state_.last + 1;
-  if (auto last = Fetch(state_.last, state_.last + 1)) last_ = std::move(last);
+  FindLast();
   PostHead(true);
 }
 
@@ -454,7 +471,7 @@ void LogReader::ReadLive() {
 
 // ---- where it begins ----
 
-std::optional<Position> LogReader::FindLast(std::uint64_t count) {
+std::optional<Position> LogReader::FindLastRecords(std::uint64_t count) {
   const RecordFormat format = last_->note.records;
   if (format == RecordFormat::kRaw) return std::nullopt;
   const std::uint64_t all = last_->header.records_before + last_->header.records;

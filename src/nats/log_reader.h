@@ -72,6 +72,7 @@ class LogReader {
   void PostHead(bool live);
   void Wait(TimePoint deadline);
   void Refresh();
+  void FindLast();
   Position head() const;
   Position tail();
   bool ended() const;
@@ -80,7 +81,7 @@ class LogReader {
   std::optional<Entry> SoundFrom(std::uint64_t sequence);
   template <typename IsBefore>
   std::uint64_t FirstThatIsNot(IsBefore is_before);
-  std::optional<Position> FindLast(std::uint64_t count);
+  std::optional<Position> FindLastRecords(std::uint64_t count);
   Position FindSince(std::int64_t time_ns);
   BlockHeader HeaderOf(const Entry& entry) const;
 
@@ -100,9 +101,10 @@ class LogReader {
   std::unique_ptr<Log> log_;
   std::string inbox_;
   LogState state_;
-  std::optional<Entry> last_;                              // the newest message
+  std::optional<Entry> last_;                              // the newest block
   SessionId session_ = 0;                                  // as the last welcome said
   std::map<std::uint64_t, std::optional<Message>> asked_;  // by sequence, and what came
+  std::uint64_t damage_said_ = 0;  // no message behind it is damaged, as far as was said
   bool live_ = false;
   std::uint64_t live_next_ = 0;
   TimePoint refreshed_{};  // state_, or a head of the publisher came

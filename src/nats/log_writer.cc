@@ -50,14 +50,11 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
       Log log(connection, options);
       log.Open();
       const auto state = log.Head();
-      const auto last = log.Last();
-      const std::uint64_t sequence = last ? last->sequence : state ? state->last : 0;
-      if (last && last->header.session == 0) {
-        throw Error("nats: stream " + options.name +
-                    ": its last message is not a block of a stream");
-      }
+      if (!state) continue;
+      const auto last = log.Last(*state);
+      const std::uint64_t sequence = state->last;
       if (tried && last && last->header == mark) {  // the answer was lost, and not the mark
-        tried->sequence = sequence;
+        tried->sequence = last->sequence;
         return *tried;
       }
       Continuation from;
@@ -168,11 +165,11 @@ bool LogWriter::ResumeAt(Log& log) {
   if (!state) {
     throw Error("nats: stream " + options_.name + ": it was removed", kExitUnreachable);
   }
-  const auto last = log.Last();
+  const auto last = log.Last(*state);
   const std::lock_guard lock(mutex_);
   state_.log = *state;
   sent_ = 0;
-  sequence_ = last ? last->sequence : state->last;
+  sequence_ = state->last;
   if (!last) return true;
   if (last->header.session != from_.session) return false;
   const bool finished = last->header.kind == BlockKind::kEndOfStream || last->note.left;

@@ -431,7 +431,7 @@ cli::Program PubProgram(PubOptions* to, const std::string& libraries) {
       .libraries = libraries,
       .command = &to->producer,
       .check = [to] { return Complete(to); }};
-  for (auto* more : {DiskOptions, ClusterOptions, SharedOptions, StartOptions}) {
+  for (auto* more : {DiskOptions, SharedOptions, StartOptions, ClusterOptions}) {
     for (Option& option : more(to)) program.options.push_back(std::move(option));
   }
   return program;

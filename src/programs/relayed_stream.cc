@@ -1,5 +1,7 @@
 #include "programs/relayed_stream.h"
 
+#include <utility>
+
 #include <algorithm>
 
 #include "base/checksum.h"
@@ -206,6 +208,11 @@ void RelayedStream::OnLetGo(const std::string& endpoint, const std::string& reas
 void RelayedStream::OnDamaged(const std::string& endpoint, const std::string& what) {
   reporter_.Warn("damaged", About(endpoint) + "a block arrived damaged (" + what +
                                 ") and is fetched again");
+}
+
+void RelayedStream::OnNotReached(const std::string& endpoint, const std::string& why) {
+  if (why == std::exchange(not_reached_, why)) return;
+  reporter_.Info("not-reached", (endpoint.empty() ? "" : endpoint + ": ") + why);
 }
 
 void RelayedStream::OnSilence(const std::string& endpoint) {

@@ -47,6 +47,7 @@ class RelayedStream final : private StreamEvents {
   void OnLetGo(const std::string& endpoint, const std::string& reason) override;
   void OnDamaged(const std::string& endpoint, const std::string& what) override;
   void OnNotAttached(const std::string& endpoint, const std::string& why) override;
+  void OnNotReached(const std::string& endpoint, const std::string& why) override;
   void OnSilence(const std::string& endpoint) override;
   void OnStandsApart(const std::string& endpoint, const control::Welcome& session) override;
   void OnEndpointFailed(const std::string& endpoint, const std::string& text) override;
@@ -69,6 +70,7 @@ class RelayedStream final : private StreamEvents {
   std::vector<std::unique_ptr<Outlet>> retired_;  // of those before it
   std::optional<Gap> unsaid_gap_;                 // of outlet_, whose records are not known yet
   std::string stream_;
+  std::string not_reached_;  // why a parent was not, as it was said last
   TimePoint started_;
   EventLoop::TimerId tick_ = 0;
   std::vector<bool> waiting_;  // of each parent: said to be waited for

@@ -164,6 +164,11 @@ void SubStream::OnNotAttached(const std::string& endpoint, const std::string& wh
   reporter_.Debug("not-attached", "the network is used" + At(endpoint) + ": " + why);
 }
 
+void SubStream::OnNotReached(const std::string& endpoint, const std::string& why) {
+  if (why == std::exchange(not_reached_, why)) return;
+  reporter_.Info("not-reached", (endpoint.empty() ? "" : endpoint + ": ") + why);
+}
+
 void SubStream::OnSilence(const std::string& endpoint) {
   reporter_.Debug("silence", "nothing was heard" + From(endpoint) + ": connecting anew");
 }

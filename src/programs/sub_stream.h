@@ -83,6 +83,7 @@ class SubStream final : public StreamEvents {
   void OnLetGo(const std::string& endpoint, const std::string& reason) override;
   void OnDamaged(const std::string& endpoint, const std::string& what) override;
   void OnNotAttached(const std::string& endpoint, const std::string& why) override;
+  void OnNotReached(const std::string& endpoint, const std::string& why) override;
   void OnSilence(const std::string& endpoint) override;
   void OnStandsApart(const std::string& endpoint, const control::Welcome& session) override;
   void OnEndpointFailed(const std::string& endpoint, const std::string& text) override;
@@ -105,6 +106,7 @@ class SubStream final : public StreamEvents {
   std::optional<Position> end_override_;  // it ended before what had been received
   Labeler labeler_;
   std::vector<std::string> waiting_;  // endpoints, that it was said of
+  std::string not_reached_;           // why an endpoint was not, as it was said last
   bool ended_ = false;
   bool vanished_ = false;
   std::optional<int> over_status_;

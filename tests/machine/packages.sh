@@ -9,7 +9,7 @@
 build_packages=(
   g++:g++ cmake:cmake ninja-build:ninja pkg-config:pkg-config
   libzmq3-dev cppzmq-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libzstd-dev
-  libmicrohttpd-dev scdoc:scdoc
+  libmicrohttpd-dev libnats-dev scdoc:scdoc
 )
 # quickstart's demonstration: a real web server and something that asks it for pages.
 demo_packages=(nginx-light:nginx curl:curl)
@@ -31,6 +31,8 @@ client_packages=(
 )
 # The second compiler. The runtime has the sanitizers and the fuzzer's driver.
 clang_packages=(clang-14:clang++-14 libclang-rt-14-dev)
+# A cluster that keeps streams.
+nats_packages=(nats-server:nats-server openssl:openssl python3:python3 iproute2:ip iptables:iptables)
 # Making Debian packages of it, and looking at what is in them.
 package_packages=(
   dpkg-dev:dpkg-shlibdeps lintian:lintian man-db:man bash-completion zsh:zsh fish:fish

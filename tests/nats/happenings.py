@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from cluster import Cluster, cut_off, heal, wait_until
+from cluster import CLIENTS, Cluster, cut_off, heal, wait_until
 from drivers import Process
 from oracle import Account, check_equation
 
@@ -320,6 +321,63 @@ def two_publish(stage: Stage) -> None:
         raise AssertionError(f"the one that is fenced: status {status}")
 
 
+def somebody_else_writes(stage: Stage) -> None:
+    """Messages that are no blocks, in front, between and behind: each is passed over."""
+    def write() -> None:
+        with socket.create_connection((stage.cluster.hosts[0], CLIENTS), timeout=5) as peer:
+            peer.sendall(b'CONNECT {"verbose":false}\r\nPUB pipedup.' + stage.name.encode()
+                         + b" 7\r\ngarbage\r\nPING\r\n")
+            while b"PONG" not in peer.recv(65536):
+                pass
+
+    publisher = stage.publish()
+    for part in range(3):
+        write()
+        text = lines(f"part {part}", 0, 20_000)
+        stage.produced += text
+        publisher.process.stdin.write(text)
+        publisher.process.stdin.flush()
+        time.sleep(0.3)
+    subscribers = stage.three_subscribers()
+    wait_until(lambda: has(subscribers[0], stage.produced[-100:]), "all of it is in the cluster")
+    write()
+    publisher.signal(signal.SIGTERM)
+    publisher.wait()
+    write()
+    publisher = stage.publish("again")
+    stage.end(publisher, subscribers)
+
+
+def only_known_users(stage: Stage) -> None:
+    """TLS, and a user with a password: nobody else reads or writes."""
+    cluster, home = stage.cluster, stage.directory
+    names = ",".join(f"IP:{host}" for host in cluster.hosts)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+         "-addext", f"subjectAltName={names}", "-keyout", home / "key.pem", "-out", home / "cert.pem"],
+        check=True, capture_output=True)
+    cluster.end()
+    cluster.extra = (f'tls {{ cert_file: "{home}/cert.pem", key_file: "{home}/key.pem" }}\n'
+                     "authorization { user: u, password: secret }\n")
+    cluster.start_all()
+    (home / "password").write_text("secret\n")
+    (home / "password").chmod(0o600)
+    (home / "wrong").write_text("guess\n")
+    (home / "wrong").chmod(0o600)
+    shown = ["--nats-ca", home / "cert.pem", "--nats-user", "u", "--nats-password-file"]
+    publisher = stage.publish("pub", *shown, home / "password")
+    subscriber = stage.subscribe("known", stage.url, *shown, home / "password")
+    stranger = stage.run(["pipedup-sub", stage.url, *shown, home / "wrong", "--give-up", "3s"], "stranger")
+    plain = stage.run(["pipedup-sub", stage.url, "--give-up", "3s"], "plain")
+    stage.produced = lines("secret", 0, 1000)
+    publisher.process.stdin.write(stage.produced)
+    stage.end(publisher, [subscriber])
+    for one in (stranger, plain):
+        status = one.wait()
+        if status != 4 or one.output():
+            raise AssertionError(f"{one.name}: status {status}, {len(one.output())} bytes")
+
+
 SCENARIOS = [
     leaders_die,
     a_server_is_cut_off,
@@ -329,4 +387,6 @@ SCENARIOS = [
     a_publisher_is_killed,
     a_publisher_moves,
     two_publish,
+    somebody_else_writes,
+    only_known_users,
 ]

@@ -94,5 +94,31 @@ TEST(Endpoint, ANameIsNoAddress) {
   EXPECT_TRUE(ParseEndpoint("[::1]:7000", &why)->IsIpv6());
 }
 
+TEST(Source, ALogOfAClusterHasServersAndAName) {
+  std::string why;
+  const auto source = ParseSource("nats://a,b:4333,[::1]:4222/web-1_x", &why);
+  ASSERT_TRUE(source) << why;
+  EXPECT_EQ(source->kind, Endpoint::Kind::kNats);
+  EXPECT_EQ(source->servers, (std::vector<std::string>{"a", "b:4333", "[::1]:4222"}));
+  EXPECT_EQ(source->path, "web-1_x");
+  EXPECT_EQ(source->data(), "nats://a,b:4333,[::1]:4222/web-1_x");
+  EXPECT_EQ(ParseSource(source->data(), &why), source);
+  EXPECT_FALSE(source->IsLocal());
+  EXPECT_EQ(ParseSource("tcp://a:1", &why), ParseEndpoint("tcp://a:1", &why));
+}
+
+TEST(Source, WhatIsNoLogIsSaid) {
+  for (const char* const text :
+       {"nats://", "nats:///x", "nats://a", "nats://a/", "nats://a/b.c", "nats://a/b/c",
+        "nats://a,/x", "nats://,a/x", "nats://*/x", "nats://a:0/x", "nats://a:70000/x",
+        "nats://u:p@a/x", "nats://a/x y"}) {
+    std::string why;
+    EXPECT_FALSE(ParseSource(text, &why)) << text;
+    EXPECT_NE(why, "") << text;
+  }
+  std::string why;
+  EXPECT_FALSE(ParseEndpoint("nats://a/x", &why)) << "nothing can be bound there";
+}
+
 }  // namespace
 }  // namespace pipedup

@@ -52,6 +52,21 @@ TEST_F(SlowPolicyTest, WithoutMembersNothingIsKept) {
   EXPECT_EQ(decision.keep_from, UINT64_MAX);
 }
 
+TEST_F(SlowPolicyTest, OneWithAWindowOfItsOwnIsWaitedForByThat) {
+  Join("patient", 100).window = 5000;
+  Join("other", 4500);
+  SlowDecision decision = Decide(5000);
+  EXPECT_FALSE(decision.hold);
+  EXPECT_EQ(decision.keep_from, 100U);
+  decision = Decide(5100);
+  EXPECT_TRUE(decision.hold);
+  EXPECT_EQ(decision.waits_for, members_.FindById("patient"));
+  MoveTo("patient", 5000);
+  decision = Decide(5500);
+  EXPECT_EQ(decision.waits_for, members_.FindById("other"));
+  EXPECT_EQ(decision.keep_from, 4500U);
+}
+
 TEST_F(SlowPolicyTest, WhatTheSlowestNeedsIsKept) {
   Join("a", 300);
   Join("b", 200);
