@@ -1,8 +1,7 @@
 #include "programs/relayed_stream.h"
 
-#include <utility>
-
 #include <algorithm>
+#include <utility>
 
 #include "base/checksum.h"
 #include "base/error.h"
