@@ -24,6 +24,7 @@ constexpr const char* kPlaceHeader = "Nats-Expected-Last-Sequence";
 constexpr const char* kSequenceHeader = "Nats-Sequence";
 constexpr int kWrongSequence = 10071;
 constexpr int kNoStream = 10059;
+constexpr int kNoMessage = 10037;
 // After this long a message that comes a second time is stored a second time; a retry comes
 // within seconds, and is refused then as it is not where it belongs.
 constexpr std::int64_t kDuplicatesNs = 120'000'000'000;
@@ -288,6 +289,16 @@ std::optional<Entry> Log::Read(std::uint64_t sequence) {
     throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
   }
   return ParseRead(*answer, sequence);
+}
+
+bool Log::Has(std::uint64_t sequence) {
+  const std::string what = "message " + std::to_string(sequence) + " of " + options_.name;
+  const Json answer =
+      ParseAnswer(what, connection_.Request("$JS.API.STREAM.MSG.GET." + options_.name, {},
+                                            AsBytes(ReadRequest(sequence)), kPatience));
+  if (ErrorOf(answer) == kNoMessage) return false;
+  if (ErrorOf(answer) != 0) Refused(what, answer);
+  return true;
 }
 
 void Log::Trim(std::uint64_t sequence) {

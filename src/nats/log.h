@@ -106,6 +106,9 @@ class Log {
   /// The message, from whichever server has it. Nothing: it has not, or not yet. Damage is told
   /// as an entry without a session.
   std::optional<Entry> Read(std::uint64_t sequence);
+  /// Whether the leader has the message: who says so of a message that is not there, has to
+  /// know.
+  bool Has(std::uint64_t sequence);
   /// Drops what is before `sequence`, everywhere.
   void Trim(std::uint64_t sequence);
 

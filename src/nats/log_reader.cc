@@ -18,6 +18,8 @@ constexpr std::uint64_t kHeads = 1;
 constexpr std::uint64_t kAnswers = 2;
 constexpr std::uint64_t kAhead = 8;  // messages that are asked for at a time
 constexpr auto kLookEvery = std::chrono::milliseconds(800);
+constexpr auto kLagMayTake = std::chrono::milliseconds(300);  // then the leader is asked
+constexpr auto kLagIsTooLong = std::chrono::seconds(10);      // then another server is
 constexpr auto kAskAgain =
     std::chrono::milliseconds(5);  // a server that lags behind the leader
 constexpr std::uint64_t kMostResults = 16 * 1024 * 1024;
@@ -218,9 +220,15 @@ std::optional<Entry> LogReader::Fetch(std::uint64_t sequence, std::uint64_t behi
       Refresh();
       looked = Clock::now();
     }
-    if (sequence < state_.first || Clock::now() - began > kSilence) {
+    const bool late = Clock::now() - began > kLagMayTake;
+    if (sequence < state_.first || (late && !log_->Has(sequence))) {
       asked_.erase(sequence);
       return std::nullopt;
+    }
+    if (Clock::now() - began > kLagIsTooLong) {
+      throw Error(
+          "nats: stream " + options_.name + ": a server does not have what its leader has",
+          kExitUnreachable);
     }
     const TimePoint again = Clock::now() + kAskAgain;
     while (Clock::now() < again) Wait(again);
