@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr auto kLookAgain = std::chrono::milliseconds(5);
-constexpr auto kPatience = std::chrono::seconds(3);
+constexpr auto kPatience = std::chrono::milliseconds(1500);  // an election takes some seconds
 constexpr const char* kBlockHeader = "Pipedup-Block";
 constexpr const char* kNoteHeader = "Pipedup-Session";
 constexpr const char* kIdHeader = "Nats-Msg-Id";
