@@ -15,6 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr auto kReadPatience = std::chrono::milliseconds(500);
+constexpr int kReadAttempts = 4;
 constexpr auto kLookAgain = std::chrono::milliseconds(5);
 constexpr auto kPatience = std::chrono::milliseconds(1500);  // an election takes some seconds
 constexpr const char* kBlockHeader = "Pipedup-Block";
@@ -283,12 +285,13 @@ Acknowledgement Log::Append(const BlockHeader& header, const Note& note, std::ui
 }
 
 std::optional<Entry> Log::Read(std::uint64_t sequence) {
-  const auto answer =
-      connection_.Request(ReadSubject(), {}, AsBytes(ReadRequest(sequence)), kPatience);
-  if (!answer) {
-    throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
+  for (int i = 0; i < kReadAttempts;
+       ++i) {  // one may have been passed to a server that is dead
+    const auto answer =
+        connection_.Request(ReadSubject(), {}, AsBytes(ReadRequest(sequence)), kReadPatience);
+    if (answer) return ParseRead(*answer, sequence);
   }
-  return ParseRead(*answer, sequence);
+  throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
 }
 
 bool Log::Has(std::uint64_t sequence) {

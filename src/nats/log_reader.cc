@@ -18,6 +18,8 @@ constexpr std::uint64_t kHeads = 1;
 constexpr std::uint64_t kAnswers = 2;
 constexpr std::uint64_t kAhead = 8;  // messages that are asked for at a time
 constexpr auto kLookEvery = std::chrono::milliseconds(800);
+constexpr auto kAnswerMayTake = std::chrono::milliseconds(300);  // then it is asked for again
+constexpr auto kAnswerMostTakes = std::chrono::seconds(1);
 constexpr auto kLagMayTake = std::chrono::milliseconds(300);  // then the leader is asked
 constexpr auto kLagIsTooLong = std::chrono::seconds(10);      // then another server is
 constexpr auto kAskAgain =
@@ -190,6 +192,8 @@ std::optional<Entry> LogReader::Fetch(std::uint64_t sequence, std::uint64_t behi
                          AsBytes(Log::ReadRequest(number)));
   };
   TimePoint looked{};
+  Duration patience = kAnswerMayTake;
+  TimePoint ask_again = began + patience;
   for (;;) {
     for (std::uint64_t number = sequence;
          number < std::max(std::min(sequence + kAhead, behind), sequence + 1); ++number) {
@@ -197,10 +201,19 @@ std::optional<Entry> LogReader::Fetch(std::uint64_t sequence, std::uint64_t behi
     }
     const std::optional<Message>& came = asked_.at(sequence);
     if (!came) {
-      if (Clock::now() - began > kSilence) {
+      const TimePoint now = Clock::now();
+      if (now - began > kLagIsTooLong || connection_->closed()) {
         throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
       }
-      Wait(began + kSilence + std::chrono::milliseconds(1));
+      if (now >= ask_again) {
+        // The servers may go on for minutes to pass requests to one of them that is cut off.
+        for (const auto& [number, answer] : asked_) {
+          if (!answer) ask(number);
+        }
+        patience = std::min<Duration>(2 * patience, kAnswerMostTakes);
+        ask_again = now + patience;
+      }
+      Wait(ask_again);
       continue;
     }
     auto entry = Log::ParseRead(*came, sequence);
