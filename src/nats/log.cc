@@ -129,14 +129,18 @@ std::string HeadSubjectOf(const std::string& name) {
   return "pipedup." + name + ".head";
 }
 
-Headers EncodeEntry(const BlockHeader& header, const Note& note, std::uint64_t after) {
+Headers EncodeEntry(const BlockHeader& header, const Note& note,
+                    std::optional<std::uint64_t> after) {
   std::string id = Hex(header.session) + ":" + std::to_string(header.position);
   // These have a place in the log and none in the stream: they may come again there.
-  if (header.kind != BlockKind::kData) id += ":" + std::to_string(after);
-  return {{kBlockHeader, ToHex(EncodeHeader(header))},
-          {kNoteHeader, EncodeNote(note)},
-          {kIdHeader, id},
-          {kPlaceHeader, std::to_string(after)}};
+  if (header.kind != BlockKind::kData) {
+    id += ":" + std::to_string(after.value_or(0)) + ":" + std::to_string(header.time_ns);
+  }
+  Headers headers = {{kBlockHeader, ToHex(EncodeHeader(header))},
+                     {kNoteHeader, EncodeNote(note)},
+                     {kIdHeader, id}};
+  if (after) headers.emplace_back(kPlaceHeader, std::to_string(*after));
+  return headers;
 }
 
 std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
@@ -264,6 +268,8 @@ std::optional<Entry> Log::Last(const LogState& state) {
     if (entry && entry->header.session != 0) return entry;
     if (entry) {
       --sequence;
+    } else if (Clock::now() > deadline && !Has(sequence)) {
+      --sequence;
     } else if (Clock::now() > deadline) {
       throw Error("nats: stream " + options_.name + ": no server has its last message",
                   kExitUnreachable);
@@ -274,7 +280,8 @@ std::optional<Entry> Log::Last(const LogState& state) {
   return std::nullopt;
 }
 
-Acknowledgement Log::Append(const BlockHeader& header, const Note& note, std::uint64_t after) {
+Acknowledgement Log::Append(const BlockHeader& header, const Note& note,
+                            std::optional<std::uint64_t> after) {
   const auto answer = connection_.Request(SubjectOf(options_.name),
                                           EncodeEntry(header, note, after), {}, kPatience);
   if (!answer) {
@@ -321,11 +328,11 @@ std::string Log::ReadSubject() const {
 }
 
 std::optional<Entry> Log::ParseRead(const Message& answer, std::uint64_t sequence) {
-  if (answer.Header("Status")) return std::nullopt;  // 404, or nobody serves it just now
   std::string why;
   Entry damaged;
   damaged.sequence = sequence;
   const auto number = answer.Header(kSequenceHeader);
+  if (!number && answer.Header("Status")) return std::nullopt;  // 404, or nobody serves it
   if (!number || ParseNumber<std::uint64_t>(*number) != sequence) return damaged;
   if (auto entry = DecodeEntry(answer, sequence, &why)) return entry;
   return damaged;

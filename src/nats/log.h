@@ -71,7 +71,8 @@ std::string HeadSubjectOf(const std::string& name);
 /// The headers of a message, with what makes a second copy of it none (its session and
 /// position) and its place in the log: it is refused anywhere else. `after`: sequence of the
 /// one before.
-Headers EncodeEntry(const BlockHeader& header, const Note& note, std::uint64_t after);
+Headers EncodeEntry(const BlockHeader& header, const Note& note,
+                    std::optional<std::uint64_t> after);
 /// Nothing if it is no block of the log, or damaged: `*why`.
 std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
                                  std::string* why);
@@ -100,9 +101,10 @@ class Log {
   /// The newest block, where the log is as `state` says; nothing if it has none. What others
   /// have written behind it is passed over.
   std::optional<Entry> Last(const LogState& state);
-  /// A message without bytes, behind that of sequence `after`. Of many, and with bytes: Publish
-  /// what EncodeEntry makes.
-  Acknowledgement Append(const BlockHeader& header, const Note& note, std::uint64_t after);
+  /// A message without bytes, behind that of sequence `after`, or wherever the log ends. Of
+  /// many, and with bytes: Publish what EncodeEntry makes.
+  Acknowledgement Append(const BlockHeader& header, const Note& note,
+                         std::optional<std::uint64_t> after);
   /// The message, from whichever server has it. Nothing: it has not, or not yet. Damage is told
   /// as an entry without a session.
   std::optional<Entry> Read(std::uint64_t sequence);

@@ -95,7 +95,7 @@ void LogReader::Run() {
     {
       const std::lock_guard lock(mutex_);
       if (stopped_) return;
-      reset_ = false;
+      if (std::exchange(reset_, false)) live_ = false;
     }
     try {
       Serve();
@@ -121,16 +121,24 @@ void LogReader::Serve() {
   connection_ = std::make_unique<Connection>(options_.cluster, mailbox_);
   log_ = std::make_unique<Log>(*connection_, options_);
   inbox_ = Connection::NewInbox();
+  // What is read live goes on where it was.
   next_read_ = {};
-  live_ = false;
+  last_.reset();
+  refreshed_ = {};
   connection_->Subscribe(inbox_ + ".*", kAnswers);
   connection_->Subscribe(HeadSubjectOf(options_.name), kHeads);
   for (;;) {
     while (const auto order = NextOrder()) Obey(*order);
     if (live_) ReadLive();
+    if (HasOrders()) continue;
     Wait(Clock::now() + kLookEvery);
     if (connection_->closed()) throw Error("nats: the connection has ended", kExitUnreachable);
   }
+}
+
+bool LogReader::HasOrders() const {
+  const std::lock_guard lock(mutex_);
+  return !orders_.empty();
 }
 
 std::optional<LogReader::Order> LogReader::NextOrder() {
@@ -399,7 +407,6 @@ void LogReader::OnRead(control::Read read) {
       entry = SoundFrom(sequence + 1);
       if (entry) sequence = entry->sequence;
     }
-    if (entry && entry->header.kind != BlockKind::kData) continue;
     if (!entry || entry->header.position > done.next) {
       if (!entry && done.next >= head()) break;
       if (any) break;  // what came so far is an answer; the next one says what is missing
@@ -411,7 +418,7 @@ void LogReader::OnRead(control::Read read) {
       Post(done);
       return;
     }
-    if (EndOf(entry->header) <= done.next) continue;
+    if (entry->header.kind != BlockKind::kData || EndOf(entry->header) <= done.next) continue;
     BlockHeader header = HeaderOf(*entry);
     SharedBytes bytes = entry->bytes;
     if (exact && !any && header.position < done.next) {
@@ -465,6 +472,7 @@ void LogReader::PostHead(bool live) {
 void LogReader::ReadLive() {
   if (Clock::now() - refreshed_ >= kLookEvery) {
     Refresh();
+    if (!last_) FindLast();
     PostHead(true);
   }
   bool any = false;

@@ -62,6 +62,7 @@ class LogReader {
 
   void Run();
   void Serve();
+  bool HasOrders() const;
   std::optional<Order> NextOrder();
   void Obey(const Order& order);
   void OnHello(const Hello& hello);

@@ -50,7 +50,9 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
       Log log(connection, options);
       log.Open();
       const auto state = log.Head();
-      if (!state) continue;
+      if (!state) {
+        throw Error("nats: stream " + options.name + ": it is not there", kExitUnreachable);
+      }
       const auto last = log.Last(*state);
       const std::uint64_t sequence = state->last;
       if (tried && last && last->header == mark) {  // the answer was lost, and not the mark
@@ -72,9 +74,15 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
         from.sequence = answer.sequence;
         return from;
       }
-      if (!answer.misplaced) {
+      if (!answer.misplaced || !last || Clock::now() > deadline) {
         throw Error("nats: stream " + options.name + ": " + answer.error, kExitUnreachable);
       }
+      // Somebody writes all the time, and cannot behind a message that they do not know of: one
+      // that says again what is known.
+      BlockHeader claim = mark;
+      claim.session = last->header.session;
+      claim.position = EndOf(last->header);
+      (void)log.Append(claim, last->note, std::nullopt);
     } catch (const Error& error) {
       if (error.exit_status() != kExitUnreachable || Clock::now() > deadline) throw;
       std::this_thread::sleep_for(kPause);
@@ -89,6 +97,8 @@ LogWriter::LogWriter(LogOptions options, Continuation from, Note note,
       note_(std::move(note)),
       notify_(std::move(notify)) {
   sequence_ = from_.sequence;
+  records_ = from_.records;
+  acknowledged_ = Clock::now();
   state_.confirmed = from_.position;
   const ScopedNoSignals none;
   thread_ = std::thread([this] { Run(); });
@@ -172,6 +182,13 @@ bool LogWriter::ResumeAt(Log& log) {
   sequence_ = state->last;
   if (!last) return true;
   if (last->header.session != from_.session) return false;
+  if (last->note.started_ns != note_.started_ns) {
+    // The session goes on elsewhere, which it does only behind our last word.
+    if (!finishing_ || items_.size() > 1) return false;
+    items_.clear();
+    state_.ended = true;
+    return true;
+  }
   const bool finished = last->header.kind == BlockKind::kEndOfStream || last->note.left;
   while (!items_.empty()) {
     const Item& item = items_.front();
@@ -210,6 +227,7 @@ bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
   std::uint64_t number = 0;
   (void)std::from_chars(digits.data(), digits.data() + digits.size(), number);
   const Acknowledgement answer = ParseAcknowledgement(message);
+  acknowledged_ = Clock::now();
   const std::lock_guard lock(mutex_);
   if (number < first_ || number - first_ >= sent_) return false;
   const std::uint64_t index = number - first_;
@@ -223,6 +241,7 @@ bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
   bool any = false;
   while (!items_.empty() && items_.front().acknowledged) {
     state_.confirmed = std::max(state_.confirmed, EndOf(items_.front().header));
+    records_ = items_.front().header.records_before + items_.front().header.records;
     bytes_ -= items_.front().bytes.size();
     items_.pop_front();
     ++first_;
@@ -232,6 +251,21 @@ bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
   }
   if (items_.empty() && finishing_) state_.ended = true;
   return any;
+}
+
+// A log of which everything has expired says no more where it ends.
+void LogWriter::StayInLog() {
+  const auto age = std::chrono::nanoseconds(options_.retain_ns);
+  if (age.count() == 0 || Clock::now() - acknowledged_ < age / 2) return;
+  const std::lock_guard lock(mutex_);
+  if (!items_.empty()) return;
+  Item item;
+  item.header.kind = BlockKind::kHead;
+  item.header.session = from_.session;
+  item.header.position = state_.confirmed;
+  item.header.records_before = records_;
+  item.header.time_ns = WallNow();
+  items_.push_back(std::move(item));
 }
 
 // Readers hear by it that there is more, and that somebody writes.
@@ -262,7 +296,7 @@ void LogWriter::Serve() {
     {
       const std::lock_guard lock(mutex_);
       if (sent_ > 0) {
-        const TimePoint late = items_.front().sent + kSilence;
+        const TimePoint late = std::max(items_.front().sent, acknowledged_) + kSilence;
         if (now > late) {
           throw Error("nats: stream " + options_.name + ": nothing is acknowledged",
                       kExitUnreachable);
@@ -285,6 +319,7 @@ void LogWriter::Serve() {
         throw Error("nats: the connection has ended", kExitUnreachable);
       }
       look_due = Clock::now() + kHeadEvery;
+      StayInLog();
     }
   }
   if (state().ended) notify_();

@@ -79,6 +79,7 @@ class LogWriter {
   bool ResumeAt(Log& log);
   void SendWhatFits(Connection& connection, const std::string& inbox);
   bool Acknowledge(const std::string& inbox, const Message& message);
+  void StayInLog();
   void SendHead(Connection& connection);
   void Announce(State::Link link, const std::string& text);
   bool stopped() const;
@@ -100,6 +101,8 @@ class LogWriter {
   std::size_t sent_ = 0;        // of items_
   std::uint64_t first_ = 0;     // number of items_.front(), of all that there ever were
   std::uint64_t sequence_ = 0;  // of the message behind which items_.front() belongs
+  std::uint64_t records_ = 0;   // that end before what is confirmed
+  TimePoint acknowledged_{};    // something was, last
   std::thread thread_;
 };
 

@@ -74,6 +74,10 @@ class KeptInCluster final : public ClusterJournal {
   }
 
  private:
+  void Done() {
+    if (on_done_) std::exchange(on_done_, nullptr)();
+  }
+
   void FillSoon() {
     if (fill_ != 0) return;
     fill_ = loop_->After(Duration(0), [this] {
@@ -126,7 +130,7 @@ class KeptInCluster final : public ClusterJournal {
     if (state.link != nats::LogWriter::State::Link::kFenced) {
       stream_->ConfirmLocal(kMemberId, state.confirmed, lost_, state.ended);
     }
-    if (state.ended && on_done_) std::exchange(on_done_, nullptr)();
+    if (state.ended || said_fenced_) Done();
   }
 
   void Say(const nats::LogWriter::State& state) {

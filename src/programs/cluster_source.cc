@@ -1,6 +1,7 @@
 #include "programs/cluster_source.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -31,17 +32,23 @@ class FoundInCluster final : public ClusterStream {
                  std::function<void(const std::string&)> on_name)
       : loop_(loop),
         on_name_(std::move(on_name)),
-        reader_(std::move(log), [this] { waker_.Wake(); }) {
+        reader_(std::in_place, std::move(log), [this] { waker_.Wake(); }) {
     watch_ = loop_.OnReadable(waker_.fd(), [this] {
       waker_.Clear();
-      while (const auto result = reader_.Take()) {
+      while (const auto result = reader_->Take()) {
+        asked_ = false;
         const auto* const welcome = std::get_if<control::Welcome>(&*result);
-        if (welcome == nullptr || !on_name_) continue;
+        if (welcome == nullptr) continue;
         loop_.Cancel(std::exchange(ask_, 0));
-        std::exchange(on_name_, nullptr)(welcome->stream);
+        const std::string name = welcome->stream;
+        reader_.reset();
+        on_name_(name);
+        return;
       }
     });
-    ask_ = loop_.Every(kAskEvery, [this] { reader_.Tell(nats::LogReader::Hello{}); });
+    ask_ = loop_.Every(kAskEvery, [this] {
+      if (!std::exchange(asked_, true)) reader_->Tell(nats::LogReader::Hello{});
+    });
   }
   ~FoundInCluster() override {
     loop_.Cancel(ask_);
@@ -52,7 +59,8 @@ class FoundInCluster final : public ClusterStream {
   EventLoop& loop_;
   std::function<void(const std::string&)> on_name_;
   Waker waker_;
-  nats::LogReader reader_;
+  std::optional<nats::LogReader> reader_;  // until the name is known
+  bool asked_ = false;
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId ask_ = 0;
 };

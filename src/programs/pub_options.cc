@@ -275,8 +275,8 @@ std::vector<Option> ClusterOptions(PubOptions* to) {
                  .value = "SIZE",
                  .summary = "With --journal nats://: what they keep, if it has to be made.",
                  .details = "--retain-age counts there, too.",
-                 .target = cli::Size(&to->nats_retain_bytes, kMiB, 1024 * kTiB),
-                 .shown_default = "no limit"});
+                 .target = cli::Size(&to->nats_retain_bytes, 0, 1024 * kTiB),
+                 .shown_default = "0B, no limit"});
   return all;
 }
 

@@ -109,7 +109,7 @@ int PublishRun::Run() {
   loop_.Run();
   if (progress_) progress_->Finish(loop_.now(), Numbers());
   if (status_ == kExitFailure) return status_;
-  if (status_ == 0 && cluster_ && cluster_->fenced()) status_ = kExitLoss;
+  if (cluster_ && (cluster_->fenced() || cluster_lacks_)) return kExitLoss;
   if (producer_status_ != 0) return producer_status_;
   if (signal_ != 0 && !producer_) return kExitSignalBase + signal_;
   return status_;
@@ -182,7 +182,7 @@ void PublishRun::LeaveInCluster() {
     reporter_.Warn(
         "cluster-unconfirmed",
         options_.cluster->data() + " did not confirm the last bytes within --linger");
-    status_ = kExitLoss;
+    cluster_lacks_ = true;
     leave();
   });
 }

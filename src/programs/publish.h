@@ -81,6 +81,7 @@ class PublishRun final : private PublishedStreamEvents {
   bool input_ended_ = false;
   bool producer_ended_ = false;
   bool finished_ = false;
+  bool cluster_lacks_ = false;  // the last bytes, and was not waited for any longer
   int producer_status_ = 0;
   int signal_ = 0;
   bool told_to_stop_ = false;  // the producer was, by a signal that was passed on

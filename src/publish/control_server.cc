@@ -444,6 +444,7 @@ void ControlServer::Revoke(const std::string& key) {
 void ControlServer::DropSilent(ServedStream& stream, Duration patience) {
   std::vector<std::string> silent;
   for (const auto& [id, member] : stream.members.all()) {
+    if (member.local) continue;  // it is here as long as this process is
     const Duration limit = member.Counts() ? std::max<Duration>(kSilence, patience) : kSilence;
     if (loop_.now() - member.heard > limit) silent.push_back(id);
   }

@@ -213,6 +213,8 @@ TEST_F(DurableTest, WithSlowWaitARestartWaitsForThoseWhoWereThere) {
   Feed(MakeRecords(5, 16 * kMiB));
   ASSERT_TRUE(subscriber.WaitForBytes(kMiB));
   subscriber.Signal(SIGSTOP);
+  // It reads nothing by then: what it had read and not kept would be gone.
+  ASSERT_TRUE(publisher_->WaitForEvent("waiting").has_value()) << publisher_->log();
   Kill();
   Start({"--slow", "wait", "--retain", "1MiB"});
   // It is waited for, though it cannot say a word: retention has not passed it.
