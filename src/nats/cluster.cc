@@ -203,7 +203,7 @@ std::size_t Connection::max_bytes() const {
 }
 
 void Connection::Subscribe(const std::string& subject, std::uint64_t tag) {
-  auto to = std::make_unique<Addressee>(mailbox_, tag);
+  auto to = std::make_unique<Addressee>(Addressee{mailbox_, tag});
   natsSubscription* subscription = nullptr;
   Check("subscribe", natsConnection_Subscribe(&subscription, connection_, subject.c_str(),
                                               OnMessage, to.get()));
