@@ -358,7 +358,7 @@ std::string CheckHttp(const PubOptions& options) {
 std::vector<Option> DiskOptions(PubOptions* to) {
   return {
       {.name = "journal",
-       .value = "DIRECTORY|nats://HOST,HOST/NAME",
+       .value = "DIRECTORY",
        .summary = "Keep it on disk, or in a cluster: a restart goes on with the same stream.",
        .details =
            "After a restart, or a crash, the same session goes on at the next position, "
