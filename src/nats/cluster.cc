@@ -238,8 +238,4 @@ std::optional<Message> Connection::Request(const std::string& subject, const Hea
   return Message(answer);
 }
 
-std::string LibraryVersion() {
-  return nats_GetVersion();
-}
-
 }  // namespace pipedup::nats

@@ -116,7 +116,4 @@ class Connection {
   std::vector<__natsSubscription*> subscriptions_;
 };
 
-/// Version of the library.
-std::string LibraryVersion();
-
 }  // namespace pipedup::nats

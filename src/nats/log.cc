@@ -246,14 +246,6 @@ std::optional<LogState> Log::Head() {
     if (answer.at("state").at("messages").get<std::uint64_t>() == 0) {
       state.first = state.last + 1;
     }
-    state.replicas = config.value("num_replicas", std::uint64_t{1});
-    const Json cluster = answer.value("cluster", Json::object());
-    state.leader = Escape(cluster.value("leader", std::string()));
-    for (const Json& one : cluster.value("replicas", Json::array())) {
-      if (one.value("offline", false) || !one.value("current", false)) {
-        state.missing.push_back(Escape(one.value("name", std::string())));
-      }
-    }
     return state;
   } catch (const Json::exception& error) {
     throw Error("nats: " + what + ": not as JetStream describes it", kExitUnreachable);
@@ -309,14 +301,6 @@ bool Log::Has(std::uint64_t sequence) {
   if (ErrorOf(answer) == kNoMessage) return false;
   if (ErrorOf(answer) != 0) Refused(what, answer);
   return true;
-}
-
-void Log::Trim(std::uint64_t sequence) {
-  const std::string what = "trim stream " + options_.name;
-  const Json answer = ParseAnswer(
-      what, connection_.Request("$JS.API.STREAM.PURGE." + options_.name, {},
-                                AsBytes(Json{{"seq", sequence}}.dump()), kPatience));
-  if (ErrorOf(answer) != 0) Refused(what, answer);
 }
 
 std::string Log::ReadRequest(std::uint64_t sequence) {

@@ -39,9 +39,6 @@ struct Entry {
 struct LogState {
   std::uint64_t first = 0;  ///< sequence of the oldest message; last + 1 if there is none
   std::uint64_t last = 0;   ///< of the newest one there ever was; 0: none
-  std::string leader;       ///< of the stream, in the cluster; "" while there is none
-  std::vector<std::string> missing;  ///< servers that lag or are away
-  std::uint64_t replicas = 0;
   bool empty() const { return first > last; }
 };
 
@@ -111,8 +108,6 @@ class Log {
   /// Whether the leader has the message: who says so of a message that is not there, has to
   /// know.
   bool Has(std::uint64_t sequence);
-  /// Drops what is before `sequence`, everywhere.
-  void Trim(std::uint64_t sequence);
 
   const std::string& name() const { return options_.name; }
 

@@ -177,7 +177,6 @@ bool LogWriter::ResumeAt(Log& log) {
   }
   const auto last = log.Last(*state);
   const std::lock_guard lock(mutex_);
-  state_.log = *state;
   sent_ = 0;
   sequence_ = state->last;
   if (!last) return true;
@@ -286,11 +285,16 @@ void LogWriter::Serve() {
   while (mailbox_->TryTake()) {
   }
   connection.Subscribe(inbox + ".*", kAcknowledgements);
-  Announce(State::Link::kThere, connection.server());
+  // A leader that has lost its quorum goes on saying where the log ends, and takes nothing.
+  bool takes = false;
   TimePoint head_due = Clock::now();
   TimePoint look_due = Clock::now() + kHeadEvery;
   while (!stopped() && !state().ended) {
     SendWhatFits(connection, inbox);
+    if (!takes && sent_ == 0) {
+      takes = true;
+      Announce(State::Link::kThere, connection.server());
+    }
     const TimePoint now = Clock::now();
     TimePoint deadline = std::min(head_due, look_due);
     {
@@ -309,6 +313,7 @@ void LogWriter::Serve() {
     for (; letter; letter = mailbox_->TryTake()) {
       any = Acknowledge(inbox, letter->message) || any;
     }
+    if (any && !std::exchange(takes, true)) Announce(State::Link::kThere, connection.server());
     if (any) notify_();
     if (any || Clock::now() >= head_due) {
       SendHead(connection);

@@ -46,8 +46,6 @@ class LogWriter {
     std::string text;        ///< why it is away or fenced; else to which server
     Position confirmed = 0;  ///< everything before it is in the log, or was lost before it came
     bool ended = false;      ///< so is what Finish was called with
-    LogState log = {};       ///< as it was seen last
-    std::uint64_t retries = 0;  ///< times that it began anew at what was confirmed last
   };
 
   /// `notify`: called in its thread when the state has changed. Everything is copied.
