@@ -130,6 +130,12 @@ void OnComplete(void* closure) {
 Message::Message(__natsMsg* message)
     : message_(message, [](__natsMsg* old) { natsMsg_Destroy(old); }) {}
 
+Message::Message(const std::string& subject, const Headers& headers, ByteSpan data)
+    : Message([&] {
+        Check("library", nats_Open(-1));  // which a connection does, and there may be none
+        return MakeMessage(subject, "", headers, data).release();
+      }()) {}
+
 std::string_view Message::subject() const {
   return message_ ? natsMsg_GetSubject(message_.get()) : "";
 }

@@ -37,11 +37,15 @@ struct ClusterOptions {
   std::string name;  ///< of this client, for the cluster's own monitoring
 };
 
+using Headers = std::vector<std::pair<const char*, std::string>>;
+
 /// What came. Its memory is the library's.
 class Message {
  public:
   Message() = default;
   explicit Message(__natsMsg* message);
+  /// Copies everything. Throws Error if the library does not take it: an empty subject.
+  Message(const std::string& subject, const Headers& headers, ByteSpan data);
 
   std::string_view subject() const;
   /// The value of a header; nothing if there is none of that name.
@@ -77,8 +81,6 @@ class Mailbox {
   std::deque<Letter> letters_;
   bool woken_ = false;
 };
-
-using Headers = std::vector<std::pair<const char*, std::string>>;
 
 /// One connection to one server of a cluster. It does not connect anew by itself: whoever has
 /// it knows best where to go on. One thread.

@@ -24,6 +24,7 @@ constexpr const char* kNoteHeader = "Pipedup-Session";
 constexpr const char* kIdHeader = "Nats-Msg-Id";
 constexpr const char* kPlaceHeader = "Nats-Expected-Last-Sequence";
 constexpr const char* kSequenceHeader = "Nats-Sequence";
+constexpr double kAwayAfterNs = 4e9;
 constexpr int kWrongSequence = 10071;
 constexpr int kNoStream = 10059;
 constexpr int kNoMessage = 10037;
@@ -72,6 +73,7 @@ std::string EncodeNote(const Note& note) {
             {"started_ns", note.started_ns}};
   if (!past.empty()) json["past"] = past;
   if (note.left) json["left"] = true;
+  if (note.claim) json["claim"] = true;
   return json.dump();
 }
 
@@ -86,6 +88,7 @@ std::optional<Note> DecodeNote(const std::string& text) {
     note.records = *records;
     note.started_ns = json.at("started_ns").get<std::int64_t>();
     note.left = json.value("left", false);
+    note.claim = json.value("claim", false);
     for (const Json& one : json.value("past", Json::array())) {
       const auto session = ParseNumber<SessionId>(one.at(0).get<std::string>(), 16);
       if (!session) return std::nullopt;
@@ -106,17 +109,46 @@ Json ParseAnswer(const std::string& what, const std::optional<Message>& answer) 
   }
 }
 
-/// 0 if there was none.
-int ErrorOf(const Json& answer) {
+/// JetStream's number of an error, and how it describes it.
+struct Refusal {
+  int code = 0;  ///< 0: there is none
+  std::string text;
+};
+
+Refusal RefusalOf(const Json& answer) {
   const auto error = answer.find("error");
-  if (error == answer.end()) return 0;
-  return error->value("err_code", error->value("code", 1));
+  if (error == answer.end()) return {};
+  try {
+    return {error->value("err_code", error->value("code", 1)),
+            Escape(error->value("description", std::string("an error")))};
+  } catch (const Json::exception&) {
+    return {1, "an error that is not as JetStream describes it"};
+  }
 }
 
-[[noreturn]] void Refused(const std::string& what, const Json& answer) {
-  throw Error("nats: " + what + ": " +
-                  Escape(answer.at("error").value("description", std::string("an error"))),
-              kExitUnreachable);
+/// A server by itself has no cluster, and keeps the only copy.
+std::vector<control::Replica> ReplicasOf(const Json& cluster) {
+  using control::ReplicaState;
+  std::vector<control::Replica> replicas;
+  const auto add = [&replicas](const std::string& name, ReplicaState state) {
+    if (replicas.size() == control::kMaxReplicas) return;
+    replicas.push_back({Escape(name).substr(0, control::kMaxNameBytes), state});
+  };
+  const std::string leader = cluster.value("leader", std::string());
+  if (!leader.empty()) add(leader, ReplicaState::kLeader);
+  for (const Json& one : cluster.value("replicas", Json::array())) {
+    // Leaders hear of each about once a second, and call one offline after minutes only.
+    const bool away = one.value("offline", false) || one.value("active", 0.0) > kAwayAfterNs;
+    const bool current = one.value("current", false);
+    add(one.value("name", std::string()), away      ? ReplicaState::kAway
+                                          : current ? ReplicaState::kCurrent
+                                                    : ReplicaState::kBehind);
+  }
+  return replicas;
+}
+
+[[noreturn]] void Refused(const std::string& what, const Refusal& refusal) {
+  throw Error("nats: " + what + ": " + refusal.text, kExitUnreachable);
 }
 
 }  // namespace
@@ -164,6 +196,10 @@ std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
   entry.note = *decoded;
   entry.bytes = message.Share();
   const bool data = entry.header.kind == BlockKind::kData;
+  if (entry.header.codec != Codec::kNone) {
+    *why = "stored compressed, which no publisher does";
+    return std::nullopt;
+  }
   if (entry.bytes.size() != entry.header.length) {
     *why = "header and bytes differ in length";
     return std::nullopt;
@@ -184,9 +220,9 @@ Acknowledgement ParseAcknowledgement(const Message& message) {
   }
   try {
     const Json json = Json::parse(AsText(message.data()));
-    if (const int error = ErrorOf(json); error != 0) {
-      made.misplaced = error == kWrongSequence;
-      made.error = Escape(json.at("error").value("description", std::string("an error")));
+    if (Refusal refusal = RefusalOf(json); refusal.code != 0) {
+      made.misplaced = refusal.code == kWrongSequence;
+      made.error = std::move(refusal.text);
       return made;
     }
     made.sequence = json.at("seq").get<std::uint64_t>();
@@ -195,6 +231,39 @@ Acknowledgement ParseAcknowledgement(const Message& message) {
     made.error = "not an acknowledgement";
   }
   return made;
+}
+
+std::optional<LogState> ParseHead(const std::string& name, const Message& message) {
+  const std::string what = "stream " + name;
+  const Json answer = ParseAnswer(what, message);
+  const Refusal refusal = RefusalOf(answer);
+  if (refusal.code == kNoStream) return std::nullopt;
+  if (refusal.code != 0) Refused(what, refusal);
+  try {
+    const Json& config = answer.at("config");
+    const auto subjects = config.at("subjects").get<std::vector<std::string>>();
+    if (std::ranges::find(subjects, SubjectOf(name)) == subjects.end()) {
+      throw Error("nats: " + what + ": it is there, and not for pipedup: its subject is not '" +
+                  SubjectOf(name) + "'");
+    }
+    if (!config.value("allow_direct", false)) {
+      throw Error("nats: " + what + ": it cannot be read directly: set allow_direct");
+    }
+    LogState state;
+    state.first = answer.at("state").at("first_seq").get<std::uint64_t>();
+    state.last = answer.at("state").at("last_seq").get<std::uint64_t>();
+    if (answer.at("state").at("messages").get<std::uint64_t>() == 0) {
+      state.first = state.last + 1;
+    }
+    state.copies = config.value("num_replicas", std::uint64_t{1});
+    state.retain_bytes = static_cast<std::uint64_t>(
+        std::max(config.value("max_bytes", std::int64_t{-1}), std::int64_t{0}));
+    state.retain_ns = std::max(config.value("max_age", std::int64_t{0}), std::int64_t{0});
+    state.replicas = ReplicasOf(answer.value("cluster", Json::object()));
+    return state;
+  } catch (const Json::exception& error) {
+    throw Error("nats: " + what + ": not as JetStream describes it", kExitUnreachable);
+  }
 }
 
 void Log::Open() {
@@ -220,36 +289,19 @@ void Log::Open() {
         ParseAnswer("make stream " + options_.name,
                     connection_.Request("$JS.API.STREAM.CREATE." + options_.name, {},
                                         AsBytes(config.dump()), 2 * kPatience));
-    if (ErrorOf(made) != 0 && !Head()) Refused("make stream " + options_.name, made);
+    const Refusal refusal = RefusalOf(made);
+    if (refusal.code != 0 && !Head()) Refused("make stream " + options_.name, refusal);
   }
 }
 
 std::optional<LogState> Log::Head() {
-  const std::string what = "stream " + options_.name;
-  const Json answer = ParseAnswer(
-      what, connection_.Request("$JS.API.STREAM.INFO." + options_.name, {}, {}, kPatience));
-  if (ErrorOf(answer) == kNoStream) return std::nullopt;
-  if (ErrorOf(answer) != 0) Refused(what, answer);
-  try {
-    const Json& config = answer.at("config");
-    const auto subjects = config.at("subjects").get<std::vector<std::string>>();
-    if (std::ranges::find(subjects, SubjectOf(options_.name)) == subjects.end()) {
-      throw Error("nats: " + what + ": it is there, and not for pipedup: its subject is not '" +
-                  SubjectOf(options_.name) + "'");
-    }
-    if (!config.value("allow_direct", false)) {
-      throw Error("nats: " + what + ": it cannot be read directly: set allow_direct");
-    }
-    LogState state;
-    state.first = answer.at("state").at("first_seq").get<std::uint64_t>();
-    state.last = answer.at("state").at("last_seq").get<std::uint64_t>();
-    if (answer.at("state").at("messages").get<std::uint64_t>() == 0) {
-      state.first = state.last + 1;
-    }
-    return state;
-  } catch (const Json::exception& error) {
-    throw Error("nats: " + what + ": not as JetStream describes it", kExitUnreachable);
-  }
+  const auto answer = connection_.Request(HeadSubject(), {}, {}, kPatience);
+  if (!answer) throw Error("nats: stream " + options_.name + ": no answer", kExitUnreachable);
+  return ParseHead(options_.name, *answer);
+}
+
+std::string Log::HeadSubject() const {
+  return "$JS.API.STREAM.INFO." + options_.name;
 }
 
 std::optional<Entry> Log::Last(const LogState& state) {
@@ -298,8 +350,9 @@ bool Log::Has(std::uint64_t sequence) {
   const Json answer =
       ParseAnswer(what, connection_.Request("$JS.API.STREAM.MSG.GET." + options_.name, {},
                                             AsBytes(ReadRequest(sequence)), kPatience));
-  if (ErrorOf(answer) == kNoMessage) return false;
-  if (ErrorOf(answer) != 0) Refused(what, answer);
+  const Refusal refusal = RefusalOf(answer);
+  if (refusal.code == kNoMessage) return false;
+  if (refusal.code != 0) Refused(what, refusal);
   return true;
 }
 
@@ -318,8 +371,10 @@ std::optional<Entry> Log::ParseRead(const Message& answer, std::uint64_t sequenc
   const auto number = answer.Header(kSequenceHeader);
   if (!number && answer.Header("Status")) return std::nullopt;  // 404, or nobody serves it
   if (!number || ParseNumber<std::uint64_t>(*number) != sequence) return damaged;
-  if (auto entry = DecodeEntry(answer, sequence, &why)) return entry;
-  return damaged;
+  auto entry = DecodeEntry(answer, sequence, &why);
+  if (!entry) return damaged;
+  if (entry->note.claim) entry->header.session = 0;
+  return entry;
 }
 
 }  // namespace pipedup::nats

@@ -15,6 +15,7 @@
 #include "nats/cluster.h"
 #include "pipedup/types.h"
 #include "wire/block_header.h"
+#include "wire/control.h"
 
 namespace pipedup::nats {
 
@@ -25,6 +26,8 @@ struct Note {
   std::int64_t started_ns = 0;         ///< of the publisher
   std::vector<PastSession> past = {};  ///< that this one goes on with
   bool left = false;  ///< its publisher stopped in order: the session may go on elsewhere
+  /// Of no session, and says nothing: whoever writes without knowing of it has to look anew.
+  bool claim = false;
 };
 
 /// A message of the log.
@@ -39,6 +42,11 @@ struct Entry {
 struct LogState {
   std::uint64_t first = 0;  ///< sequence of the oldest message; last + 1 if there is none
   std::uint64_t last = 0;   ///< of the newest one there ever was; 0: none
+  std::vector<control::Replica> replicas = {};  ///< the leader first, if there is one
+  // As it was made, or changed since:
+  std::uint64_t copies = 0;
+  std::uint64_t retain_bytes = 0;  ///< 0: no limit
+  std::int64_t retain_ns = 0;      ///< 0: no limit
   bool empty() const { return first > last; }
 };
 
@@ -83,6 +91,10 @@ struct Acknowledgement {
 };
 Acknowledgement ParseAcknowledgement(const Message& message);
 
+/// What the cluster says of the stream `name`; nothing: there is none. Throws Error if it is no
+/// such answer, or the stream is none that pipedup can use.
+std::optional<LogState> ParseHead(const std::string& name, const Message& message);
+
 /// The log of a connection. Every call waits for the cluster, at most some seconds, and throws
 /// Error where it does not answer, or not as it should.
 class Log {
@@ -102,8 +114,8 @@ class Log {
   /// many, and with bytes: Publish what EncodeEntry makes.
   Acknowledgement Append(const BlockHeader& header, const Note& note,
                          std::optional<std::uint64_t> after);
-  /// The message, from whichever server has it. Nothing: it has not, or not yet. Damage is told
-  /// as an entry without a session.
+  /// The message, from whichever server has it. Nothing: it has not, or not yet. Damage, and a
+  /// claim, is told as an entry without a session.
   std::optional<Entry> Read(std::uint64_t sequence);
   /// Whether the leader has the message: who says so of a message that is not there, has to
   /// know.
@@ -111,6 +123,8 @@ class Log {
 
   const std::string& name() const { return options_.name; }
 
+  /// Where to ask for what ParseHead returns, with no text.
+  std::string HeadSubject() const;
   /// The request for a message, for who asks for several at once.
   static std::string ReadRequest(std::uint64_t sequence);
   std::string ReadSubject() const;

@@ -41,12 +41,16 @@ LogReader::LogReader(LogOptions options, std::function<void()> notify)
 }
 
 LogReader::~LogReader() {
+  Stop();
+  thread_.join();
+}
+
+void LogReader::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
   }
   mailbox_->Wake();
-  thread_.join();
 }
 
 // ---- the owner's ----
@@ -228,7 +232,7 @@ std::optional<Entry> LogReader::Fetch(std::uint64_t sequence, std::uint64_t behi
     if (entry) {
       asked_.erase(sequence);
       if (entry->header.session == 0) {
-        if (sequence > damage_said_) {
+        if (sequence > damage_said_ && !entry->note.claim) {
           damage_said_ = sequence;
           Post(Damage{sequence});
         }

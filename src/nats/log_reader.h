@@ -18,6 +18,9 @@
 
 namespace pipedup::nats {
 
+/// What an owner takes at a time, before its loop looks at others.
+inline constexpr int kResultsPerCall = 64;
+
 /// Orders come from one thread, which also takes what came of them.
 class LogReader {
  public:
@@ -52,6 +55,9 @@ class LogReader {
   LogReader& operator=(const LogReader&) = delete;
 
   void Tell(Order order);
+  /// Nothing more comes, and nothing is asked any more. Does not wait, as the destructor does:
+  /// for 2 s, if no server answers.
+  void Stop();
   /// Forgets all orders, and what came of them; connects anew, to any server.
   void Reset();
   /// The next result, if there is one.

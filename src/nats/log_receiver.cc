@@ -12,7 +12,6 @@ namespace pipedup::nats {
 namespace {
 
 constexpr auto kTickEvery = std::chrono::milliseconds(50);
-constexpr int kResultsPerCall = 64;  // then the loop looks at others
 
 }  // namespace
 
@@ -26,12 +25,11 @@ MakeReceiver ReceiverOf(LogOptions options) {
 LogReceiver::LogReceiver(EventLoop& loop, LogOptions log, const ReceiverOptions& options,
                          ReceiverEvents& events)
     : loop_(loop),
-      log_(std::move(log)),
       options_(options),
       events_(events),
       machine_(options_.modes, *this),
-      remake_pause_(options_.modes.dead_after) {
-  reader_ = std::make_unique<LogReader>(log_, [this] { waker_.Wake(); });
+      remake_pause_(options_.modes.dead_after),
+      reader_(std::move(log), [this] { waker_.Wake(); }) {
   watch_ = loop_.OnReadable(waker_.fd(), [this] {
     waker_.Clear();
     OnResults();
@@ -47,11 +45,11 @@ LogReceiver::~LogReceiver() {
 }
 
 void LogReceiver::Close() {
-  if (!reader_) return;
+  if (std::exchange(closed_, true)) return;
   loop_.Cancel(tick_);
   loop_.Cancel(remake_);
   loop_.Remove(watch_);
-  reader_.reset();
+  reader_.Stop();
 }
 
 void LogReceiver::SetProgress(std::uint64_t queued, Position) {
@@ -63,28 +61,28 @@ void LogReceiver::SetProgress(std::uint64_t queued, Position) {
 // ---- out ----
 
 void LogReceiver::SendHello() {
-  if (reader_) reader_->Tell(LogReader::Hello{options_.hello.stream});
+  if (!closed_) reader_.Tell(LogReader::Hello{options_.hello.stream});
 }
 
 void LogReceiver::SendRead(const control::Read& read) {
-  if (reader_) reader_->Tell(read);
+  if (!closed_) reader_.Tell(read);
 }
 
 void LogReceiver::Subscribe(const std::string&) {
-  if (reader_) reader_->Tell(LogReader::Live{true});
+  if (!closed_) reader_.Tell(LogReader::Live{true});
 }
 
 void LogReceiver::Unsubscribe(const std::string&) {
-  if (reader_) reader_->Tell(LogReader::Live{false});
+  if (!closed_) reader_.Tell(LogReader::Live{false});
 }
 
 void LogReceiver::Remake() {
   events_.OnSilence();
-  if (!reader_) return;
+  if (closed_) return;
   const bool heard = machine_.welcomed();
   remake_ = loop_.After(remake_pause_.Next(heard, RandomId()), [this] {
     remake_ = 0;
-    reader_->Reset();
+    reader_.Reset();
     machine_.OnConnect(loop_.now());
   });
 }
@@ -92,12 +90,12 @@ void LogReceiver::Remake() {
 // ---- in ----
 
 void LogReceiver::OnResults() {
-  for (int i = 0; reader_; ++i) {
+  for (int i = 0; !closed_; ++i) {
     if (i == kResultsPerCall) {
       waker_.Wake();
       return;
     }
-    const auto result = reader_->Take();
+    const auto result = reader_.Take();
     if (!result) return;
     OnResult(*result);
     events_.OnReceived();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "nats/log_reader.h"
@@ -52,13 +51,13 @@ class LogReceiver final : public AnyReceiver, private ModeActions {
   void OnResult(const LogReader::Result& result);
 
   EventLoop& loop_;
-  const LogOptions log_;
   const ReceiverOptions options_;
   ReceiverEvents& events_;
   ModeMachine machine_;
   RemakePause remake_pause_;
   Waker waker_;
-  std::unique_ptr<LogReader> reader_;  // none once it is closed
+  LogReader reader_;
+  bool closed_ = false;
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId tick_ = 0;
   EventLoop::TimerId remake_ = 0;

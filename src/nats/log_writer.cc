@@ -15,7 +15,10 @@ namespace {
 constexpr std::uint64_t kWindowBytes = 8 * 1024 * 1024;
 constexpr std::size_t kWindowBlocks = 1000;
 constexpr auto kHeadEvery = std::chrono::seconds(1);
-constexpr std::uint64_t kAcknowledgements = 1;
+constexpr std::uint64_t kLetters = 1;
+// Answers to what is asked beside the messages that are appended, whose ends are numbers.
+constexpr std::string_view kHeadAnswer = "head";
+constexpr std::string_view kFirstAnswer = "first";
 
 }  // namespace
 
@@ -35,6 +38,30 @@ Continuation ContinueAfter(const Entry& last, SessionId fresh) {
   from.past.push_back({last.header.session, from.position});
   if (from.past.size() > control::kMaxPast) from.past.erase(from.past.begin());
   return from;
+}
+
+/// What was asked for and is otherwise.
+std::string Differences(const LogOptions& asked, const LogState& is) {
+  std::string text;
+  const auto add = [&text](const std::string& what) {
+    text += (text.empty() ? "" : ", ") + what;
+  };
+  const auto limit = [](bool any, const std::string& value) {
+    return any ? value : "no limit";
+  };
+  if (is.copies != asked.replicas) {
+    add(std::to_string(is.copies) + " replicas, not " + std::to_string(asked.replicas));
+  }
+  if (asked.retain_bytes != 0 && is.retain_bytes != asked.retain_bytes) {
+    add("a size of " + limit(is.retain_bytes != 0, FormatSize(is.retain_bytes)) + ", not " +
+        FormatSize(asked.retain_bytes));
+  }
+  if (asked.retain_ns != 0 && is.retain_ns != asked.retain_ns) {
+    add("an age of " +
+        limit(is.retain_ns != 0, FormatDuration(std::chrono::nanoseconds(is.retain_ns))) +
+        ", not " + FormatDuration(std::chrono::nanoseconds(asked.retain_ns)));
+  }
+  return text;
 }
 
 }  // namespace
@@ -62,6 +89,7 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
       Continuation from;
       from.session = fresh;
       if (last) from = ContinueAfter(*last, fresh);
+      from.differs = Differences(options, *state);
       from.max_bytes = std::min<std::size_t>(connection.max_bytes(), kMaxBlockBytes);
       mark.session = from.session;
       mark.position = from.position;
@@ -77,12 +105,10 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
       if (!answer.misplaced || !last || Clock::now() > deadline) {
         throw Error("nats: stream " + options.name + ": " + answer.error, kExitUnreachable);
       }
-      // Somebody writes all the time, and cannot behind a message that they do not know of: one
-      // that says again what is known.
-      BlockHeader claim = mark;
-      claim.session = last->header.session;
-      claim.position = EndOf(last->header);
-      (void)log.Append(claim, last->note, std::nullopt);
+      // Somebody writes all the time, and cannot behind a message that they do not know of.
+      Note claim = note;
+      claim.claim = true;
+      (void)log.Append(mark, claim, std::nullopt);
     } catch (const Error& error) {
       if (error.exit_status() != kExitUnreachable || Clock::now() > deadline) throw;
       std::this_thread::sleep_for(kPause);
@@ -151,6 +177,7 @@ void LogWriter::Announce(State::Link link, const std::string& text) {
     const std::lock_guard lock(mutex_);
     state_.link = link;
     state_.text = text;
+    if (link != State::Link::kThere) state_.replicas.clear();
   }
   notify_();
 }
@@ -221,10 +248,26 @@ void LogWriter::SendWhatFits(Connection& connection, const std::string& inbox) {
 }
 
 /// True if something is confirmed now that was not.
-bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
-  const std::string_view digits = message.subject().substr(inbox.size() + 1);
+bool LogWriter::OnLetter(const std::string& inbox, const Message& message) {
+  const std::string_view what = message.subject().substr(inbox.size() + 1);
+  if (what == kFirstAnswer) {
+    OnFirst(message);
+    return false;
+  }
+  if (what == kHeadAnswer) {
+    try {
+      if (const auto state = ParseHead(options_.name, message)) OnHead(*state);
+    } catch (const Error&) {
+      // There is no leader just now. What is sent tells when that is a reason to leave.
+    }
+    return false;
+  }
   std::uint64_t number = 0;
-  (void)std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  (void)std::from_chars(what.data(), what.data() + what.size(), number);
+  return Acknowledge(number, message);
+}
+
+bool LogWriter::Acknowledge(std::uint64_t number, const Message& message) {
   const Acknowledgement answer = ParseAcknowledgement(message);
   acknowledged_ = Clock::now();
   const std::lock_guard lock(mutex_);
@@ -252,9 +295,41 @@ bool LogWriter::Acknowledge(const std::string& inbox, const Message& message) {
   return any;
 }
 
+// Who keeps the log, and where it begins: what comes of it is not waited for.
+void LogWriter::Look(Connection& connection, const Log& log, const std::string& inbox) {
+  connection.Publish(log.HeadSubject(), inbox + "." + std::string(kHeadAnswer), {}, {});
+  if (log_first_ == first_seen_) return;
+  first_asked_ = log_first_;
+  connection.Publish(log.ReadSubject(), inbox + "." + std::string(kFirstAnswer), {},
+                     AsBytes(Log::ReadRequest(log_first_)));
+}
+
+void LogWriter::OnHead(const LogState& state) {
+  log_age_ns_ = state.retain_ns;
+  if (!state.empty()) log_first_ = std::max(log_first_, state.first);
+  {
+    const std::lock_guard lock(mutex_);
+    state_.replicas = state.replicas;
+  }
+  notify_();
+}
+
+void LogWriter::OnFirst(const Message& message) {
+  if (first_asked_ != log_first_) return;
+  const auto entry = Log::ParseRead(message, log_first_);
+  if (!entry) return;  // it is gone by now, or that server does not have it yet
+  if (entry->header.session == 0) {
+    ++log_first_;  // somebody else's
+    return;
+  }
+  first_seen_ = log_first_;
+  const std::lock_guard lock(mutex_);
+  state_.tail = entry->header.position;
+}
+
 // A log of which everything has expired says no more where it ends.
 void LogWriter::StayInLog() {
-  const auto age = std::chrono::nanoseconds(options_.retain_ns);
+  const auto age = std::chrono::nanoseconds(log_age_ns_);
   if (age.count() == 0 || Clock::now() - acknowledged_ < age / 2) return;
   const std::lock_guard lock(mutex_);
   if (!items_.empty()) return;
@@ -284,7 +359,8 @@ void LogWriter::Serve() {
   const std::string inbox = Connection::NewInbox();
   while (mailbox_->TryTake()) {
   }
-  connection.Subscribe(inbox + ".*", kAcknowledgements);
+  connection.Subscribe(inbox + ".*", kLetters);
+  Look(connection, log, inbox);
   // A leader that has lost its quorum goes on saying where the log ends, and takes nothing.
   bool takes = false;
   TimePoint head_due = Clock::now();
@@ -311,7 +387,7 @@ void LogWriter::Serve() {
     bool any = false;
     auto letter = mailbox_->Take(deadline + std::chrono::milliseconds(1));
     for (; letter; letter = mailbox_->TryTake()) {
-      any = Acknowledge(inbox, letter->message) || any;
+      any = OnLetter(inbox, letter->message) || any;
     }
     if (any && !std::exchange(takes, true)) Announce(State::Link::kThere, connection.server());
     if (any) notify_();
@@ -325,6 +401,7 @@ void LogWriter::Serve() {
       }
       look_due = Clock::now() + kHeadEvery;
       StayInLog();
+      Look(connection, log, inbox);
     }
   }
   if (state().ended) notify_();

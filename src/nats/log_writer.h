@@ -24,6 +24,9 @@ struct Continuation {
   std::uint64_t records = 0;   ///< that ended before it
   std::uint64_t sequence = 0;  ///< of the newest message; 0: none
   std::size_t max_bytes = 0;   ///< of a message
+  /// In which the log that was there differs from what was asked for, for people; "": in
+  /// nothing.
+  std::string differs = {};
 };
 
 /// Makes the log if it is not there, and a mark in it by which whoever else writes to it learns
@@ -46,6 +49,9 @@ class LogWriter {
     std::string text;        ///< why it is away or fenced; else to which server
     Position confirmed = 0;  ///< everything before it is in the log, or was lost before it came
     bool ended = false;      ///< so is what Finish was called with
+    std::optional<Position> tail = {};  ///< where the log begins, as it was seen last
+    /// Where it is kept, as the leader said last; none while it is away.
+    std::vector<control::Replica> replicas = {};
   };
 
   /// `notify`: called in its thread when the state has changed. Everything is copied.
@@ -76,7 +82,11 @@ class LogWriter {
   void Serve();
   bool ResumeAt(Log& log);
   void SendWhatFits(Connection& connection, const std::string& inbox);
-  bool Acknowledge(const std::string& inbox, const Message& message);
+  bool OnLetter(const std::string& inbox, const Message& message);
+  bool Acknowledge(std::uint64_t number, const Message& message);
+  void Look(Connection& connection, const Log& log, const std::string& inbox);
+  void OnHead(const LogState& state);
+  void OnFirst(const Message& message);
   void StayInLog();
   void SendHead(Connection& connection);
   void Announce(State::Link link, const std::string& text);
@@ -96,11 +106,15 @@ class LogWriter {
   State state_;
 
   // The thread's:
-  std::size_t sent_ = 0;        // of items_
-  std::uint64_t first_ = 0;     // number of items_.front(), of all that there ever were
-  std::uint64_t sequence_ = 0;  // of the message behind which items_.front() belongs
-  std::uint64_t records_ = 0;   // that end before what is confirmed
-  TimePoint acknowledged_{};    // something was, last
+  std::size_t sent_ = 0;         // of items_
+  std::uint64_t first_ = 0;      // number of items_.front(), of all that there ever were
+  std::uint64_t sequence_ = 0;   // of the message behind which items_.front() belongs
+  std::uint64_t records_ = 0;    // that end before what is confirmed
+  TimePoint acknowledged_{};     // something was, last
+  std::int64_t log_age_ns_ = 0;  // after which its messages expire; 0: never
+  std::uint64_t log_first_ = 0;  // its oldest message
+  std::uint64_t first_asked_ = 0;
+  std::uint64_t first_seen_ = 0;  // of which state_.tail is
   std::thread thread_;
 };
 

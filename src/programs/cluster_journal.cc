@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "nats/log_ranges.h"
 #include "nats/log_writer.h"
 #include "os/waker.h"
 #include "programs/cluster_options.h"
@@ -20,7 +21,9 @@ constexpr auto kSayAwayAfter = std::chrono::seconds(2);
 constexpr std::size_t kHeadersBytes = 4096;   // what a message holds beside its block
 constexpr const char* kMemberId = "cluster";  // not a number, which those of subscribers are
 
-class KeptInCluster final : public ClusterJournal {
+class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
+  using Link = nats::LogWriter::State::Link;
+
  public:
   KeptInCluster(ClusterJournalOptions options, SessionId fresh, Reporter& reporter)
       : options_(std::move(options)),
@@ -34,6 +37,11 @@ class KeptInCluster final : public ClusterJournal {
     note_.started_ns = WallNow();
     from_ = nats::OpenLog(log_, note_, fresh, kOpenPatience);
     note_.past = from_.past;
+    if (!from_.differs.empty()) {
+      reporter_.Warn(
+          "cluster-differs",
+          options_.endpoint.data() + ": it was there, and stays as it is: " + from_.differs);
+    }
   }
   ~KeptInCluster() override {
     if (loop_ == nullptr) return;
@@ -55,6 +63,8 @@ class KeptInCluster final : public ClusterJournal {
     away_since_ = loop.now();
     stream.AddLocal(kMemberId, options_.endpoint.data(), next_);
     writer_ = std::make_unique<nats::LogWriter>(log_, from_, note_, [this] { waker_.Wake(); });
+    RangeReaderEvents& events = *this;
+    older_ = std::make_unique<nats::LogRanges>(loop, log_, from_.session, events);
     watch_ = loop.OnReadable(waker_.fd(), [this] {
       waker_.Clear();
       Look();
@@ -65,15 +75,31 @@ class KeptInCluster final : public ClusterJournal {
 
   bool fenced() const override { return said_fenced_; }
 
+  Position older_tail() const override { return tail_; }
+  bool AskOlder(std::uint64_t ticket, const control::ReadFrom& from,
+                std::uint64_t max) override {
+    return older_->Ask(ticket, from, max);
+  }
+
   void Finish(std::optional<std::uint32_t> end_status, std::function<void()> on_done) override {
     end_status_ = end_status;
     finishing_ = true;
+    older_->ExpectEnd();
     on_done_ = std::move(on_done);
     Fill();
     Look();
   }
 
  private:
+  void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
+                    SharedBytes payload) override {
+    stream_->OnOlderBlock(ticket, {header, std::move(payload)});
+  }
+  void OnRangeDone(std::uint64_t ticket, const control::Done* done) override {
+    stream_->OnOlderDone(ticket, done);
+  }
+  bool MoreIsNeeded() const override { return false; }
+
   void Done() {
     if (on_done_) std::exchange(on_done_, nullptr)();
   }
@@ -127,18 +153,25 @@ class KeptInCluster final : public ClusterJournal {
     const nats::LogWriter::State state = writer_->state();
     Say(state);
     Fill();
-    if (state.link != nats::LogWriter::State::Link::kFenced) {
-      stream_->ConfirmLocal(kMemberId, state.confirmed, lost_, state.ended);
+    if (state.tail) tail_ = *state.tail;
+    if (state.link != Link::kFenced) {
+      const bool there = state.link == Link::kThere;
+      stream_->ConfirmLocal(kMemberId,
+                            {.position = state.confirmed,
+                             .lost = lost_,
+                             .at_end = state.ended,
+                             .mode = there ? control::Mode::kLive : control::Mode::kJoining,
+                             .replicas = state.replicas});
     }
     if (state.ended || said_fenced_) Done();
   }
 
   void Say(const nats::LogWriter::State& state) {
-    using Link = nats::LogWriter::State::Link;
     const std::string name = options_.endpoint.data();
     if (state.link == Link::kFenced && !std::exchange(said_fenced_, true)) {
       reporter_.Error("cluster-fenced", name + ": " + state.text);
       stream_->RemoveLocal(kMemberId);
+      stream_->ForgetOlder();
     } else if (state.link == Link::kThere) {
       away_since_ = loop_->now();
       if (std::exchange(said_away_, false)) {
@@ -165,6 +198,8 @@ class KeptInCluster final : public ClusterJournal {
   PublishedStream* stream_ = nullptr;
   Waker waker_;
   std::unique_ptr<nats::LogWriter> writer_;
+  std::unique_ptr<nats::LogRanges> older_;
+  Position tail_ = UINT64_MAX;  // where the log begins, once that is known
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId fill_ = 0;
   EventLoop::TimerId confirm_ = 0;

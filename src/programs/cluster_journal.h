@@ -13,6 +13,7 @@
 #include "net/loop.h"
 #include "pipedup/nats.h"
 #include "pipedup/reporter.h"
+#include "publish/older_blocks.h"
 #include "publish/published_stream.h"
 
 namespace pipedup {
@@ -28,15 +29,14 @@ struct ClusterJournalOptions {
 };
 
 /// The stream of a publisher, as a cluster keeps it: one more reader of the journal, that
-/// confirms what is safe there, and is waited for as members are.
-class ClusterJournal {
+/// confirms what is safe there, and is waited for as members are. It has what the journal does
+/// not keep any more, and is asked for that.
+class ClusterJournal : public OlderBlocks {
  public:
   /// Finds out where the log stands, and takes it over; makes it if need be. Waits for the
   /// cluster for some seconds. `fresh`: see nats::OpenLog. Throws Error.
   static std::unique_ptr<ClusterJournal> Open(ClusterJournalOptions options, SessionId fresh,
                                               Reporter& reporter);
-  virtual ~ClusterJournal() = default;
-
   virtual SessionId session() const = 0;
   virtual const std::vector<PastSession>& past() const = 0;
   virtual Position position() const = 0;

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "nats/log_ranges.h"
 #include "nats/log_receiver.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -89,6 +90,14 @@ std::unique_ptr<ClusterStream> ClusterStream::Find(
     std::function<void(const std::string&)> on_name) {
   return std::make_unique<FoundInCluster>(loop, MakeLogOptions(endpoint, access),
                                           std::move(on_name));
+}
+
+std::unique_ptr<AnyRangeReader> ReadRangesFromCluster(EventLoop& loop, const Endpoint& endpoint,
+                                                      const NatsAccess& access,
+                                                      SessionId session,
+                                                      RangeReaderEvents& events) {
+  return std::make_unique<nats::LogRanges>(loop, MakeLogOptions(endpoint, access), session,
+                                           events);
 }
 
 MakeReceiver ReadFromCluster(const Endpoint& endpoint, const NatsAccess& access) {

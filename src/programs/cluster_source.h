@@ -9,9 +9,17 @@
 #include "base/endpoint.h"
 #include "net/loop.h"
 #include "pipedup/nats.h"
+#include "subscribe/any_range_reader.h"
 #include "subscribe/any_receiver.h"
 
 namespace pipedup {
+
+/// Ranges of `session` in the log of `endpoint`. All must outlive it. Throws as
+/// ReadFromCluster.
+std::unique_ptr<AnyRangeReader> ReadRangesFromCluster(EventLoop& loop, const Endpoint& endpoint,
+                                                      const NatsAccess& access,
+                                                      SessionId session,
+                                                      RangeReaderEvents& events);
 
 /// How the log of `endpoint` is read. Throws Error: a file cannot be read, or there is no NATS.
 MakeReceiver ReadFromCluster(const Endpoint& endpoint, const NatsAccess& access);

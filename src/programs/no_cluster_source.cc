@@ -3,15 +3,28 @@
 #include "programs/cluster_source.h"
 
 namespace pipedup {
+namespace {
+
+[[noreturn]] void Refuse() {
+  throw Error("nats://: this was built without NATS (-DPIPEDUP_NATS=ON)", kExitUsage);
+}
+
+}  // namespace
+
+std::unique_ptr<AnyRangeReader> ReadRangesFromCluster(EventLoop&, const Endpoint&,
+                                                      const NatsAccess&, SessionId,
+                                                      RangeReaderEvents&) {
+  Refuse();
+}
 
 MakeReceiver ReadFromCluster(const Endpoint&, const NatsAccess&) {
-  throw Error("nats://: this was built without NATS (-DPIPEDUP_NATS=ON)", kExitUsage);
+  Refuse();
 }
 
 std::unique_ptr<ClusterStream> ClusterStream::Find(EventLoop&, const Endpoint&,
                                                    const NatsAccess&,
                                                    std::function<void(const std::string&)>) {
-  throw Error("nats://: this was built without NATS (-DPIPEDUP_NATS=ON)", kExitUsage);
+  Refuse();
 }
 
 }  // namespace pipedup

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/text.h"
+#include "programs/cluster_source.h"
+#include "subscribe/range_reader.h"
 
 namespace pipedup {
 namespace {
@@ -39,18 +41,26 @@ int LevelOf(const PubOptions& options, const control::Welcome& session) {
   return session.codec == kZstdName ? kFastestLevel : 0;
 }
 
-/// A cluster is not asked for what is older: readers ask it themselves.
-std::vector<Endpoint> ThoseWithSockets(std::vector<Endpoint> parents) {
-  std::erase_if(parents, [](const Endpoint& one) { return one.kind == Endpoint::Kind::kNats; });
-  return parents;
-}
-
 /// As somebody whom nobody waits for.
 control::Hello OlderHello(control::Hello hello, const std::string& stream) {
   hello.id = RandomHex(8);
   hello.stream = stream;
   hello.role = control::Role::kTap;
   return hello;
+}
+
+/// A cluster is asked where there is one: it keeps more than anybody else.
+std::unique_ptr<AnyRangeReader> AskParents(Context& context, EventLoop& loop,
+                                           const RelayOptions& options, control::Hello hello,
+                                           const control::Welcome& session,
+                                           RangeReaderEvents& events) {
+  const auto cluster = std::ranges::find(options.from, Endpoint::Kind::kNats, &Endpoint::kind);
+  if (cluster != options.from.end()) {
+    return ReadRangesFromCluster(loop, *cluster, options.publish.nats, session.session, events);
+  }
+  return std::make_unique<RangeReader>(context, loop, options.from,
+                                       OlderHello(std::move(hello), session.stream),
+                                       session.session, options.dead_after, events);
 }
 
 }  // namespace
@@ -67,10 +77,7 @@ Outlet::Outlet(Context& context, EventLoop& loop, Server& server, HttpSide& http
       kept_(std::move(kept)),
       hold_(loop, reporter),
       older_tail_(session.tail),
-      older_lost_(ThoseWithSockets(options.from).empty()),
-      older_(context, loop, ThoseWithSockets(options.from),
-             OlderHello(std::move(hello), stream_), session.session, options.dead_after,
-             *this) {
+      older_(AskParents(context, loop, options, std::move(hello), session, *this)) {
   if (const int fd = kept_.journal->sync_fd(); fd >= 0) {
     synced_ = loop_.OnReadable(fd, [this] {
       kept_.journal->Synced();
@@ -102,7 +109,7 @@ void Outlet::Append(const BlockHeader& header, Position from, const SharedBytes&
 // ---- the end ----
 
 void Outlet::End(std::uint32_t exit_status) {
-  older_.ExpectEnd();
+  older_->ExpectEnd();
   kept_.journal->Settle();
   http_->End(exit_status, options_.publish.linger, [this] { Change(); });
   publisher_->End(exit_status);
@@ -162,7 +169,7 @@ void Outlet::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
 }
 
 void Outlet::OnRangeDone(std::uint64_t ticket, const control::Done* done) {
-  older_lost_ = older_lost_ || (done == nullptr && older_.expects_end());
+  older_lost_ = older_lost_ || (done == nullptr && older_->expects_end());
   publisher_->OnOlderDone(ticket, done);
 }
 

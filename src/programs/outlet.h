@@ -17,7 +17,7 @@
 #include "programs/relay_options.h"
 #include "publish/published_stream.h"
 #include "publish/server.h"
-#include "subscribe/range_reader.h"
+#include "subscribe/any_range_reader.h"
 #include "wire/control.h"
 
 namespace pipedup {
@@ -74,7 +74,7 @@ class Outlet final : private PublishedStreamEvents,
   Position older_tail() const override { return older_lost_ ? UINT64_MAX : older_tail_; }
   bool AskOlder(std::uint64_t ticket, const control::ReadFrom& from,
                 std::uint64_t max) override {
-    return older_.Ask(ticket, from, max);
+    return older_->Ask(ticket, from, max);
   }
   void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
                     SharedBytes payload) override;
@@ -92,8 +92,8 @@ class Outlet final : private PublishedStreamEvents,
   EventLoop::WatchId synced_ = 0;
   HoldReport hold_;
   Position older_tail_;
-  bool older_lost_;  // the parent has gone, with what it kept; or is none that is asked
-  RangeReader older_;
+  bool older_lost_ = false;  // the parent has gone, with what it kept
+  const std::unique_ptr<AnyRangeReader> older_;
   EventLoop::TimerId drain_ = 0;
   EventLoop::TimerId give_up_ = 0;
   EventLoop::TimerId change_ = 0;

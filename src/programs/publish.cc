@@ -24,6 +24,11 @@ ServerOptions Guarded(ServerOptions options, Connections& connections) {
   return options;
 }
 
+PublishedStreamOptions WithOlder(PublishedStreamOptions options, OlderBlocks* older) {
+  options.older = older;
+  return options;
+}
+
 }  // namespace
 
 PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connections& connections)
@@ -36,7 +41,8 @@ PublishRun::PublishRun(const PubOptions& options, Reporter& reporter, Connection
       server_reports_(reporter),
       server_(context_, loop_, Guarded(MakeServerOptions(options), connections),
               server_reports_),
-      publisher_(server_, BeginIn(journal_, kept_), MakeStreamOptions(options), *this),
+      publisher_(server_, BeginIn(journal_, kept_),
+                 WithOlder(MakeStreamOptions(options), kept_.cluster.get()), *this),
       cluster_(std::move(kept_.cluster)),
       hold_(loop_, reporter),
       http_(loop_, connections, options, reporter),

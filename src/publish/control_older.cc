@@ -93,7 +93,7 @@ ControlServer::Turn ControlServer::FinishOlder(ServedStream& stream, Member& mem
     if (!pending.started) Begin(stream, member, pending, tail);
     const bool finished =
         FinishGone(stream, member, pending, std::max(pending.next, tail),
-                   "the relay does not have it, and whoever may is not heard");
+                   "it is not kept here any more, and who may have it is not heard");
     return finished ? Turn::kGoOn : Turn::kOver;
   }
   const control::Done& done = *end.done;

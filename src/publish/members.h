@@ -51,7 +51,8 @@ struct Member {
   bool confirmed_any =
       false;  ///< it has sent a status; until then `position` is the head it met
   std::uint64_t lost = 0;
-  bool local = false;  ///< in this process, and no subscriber
+  bool local = false;                           ///< in this process, and no subscriber
+  std::vector<control::Replica> replicas = {};  ///< of a cluster that it keeps the stream in
   /// Bytes that may be unconfirmed before the producer waits for it; 0: as the policy says.
   std::uint64_t window = 0;
   bool restored = false;   ///< of the publisher before this one, and not heard yet

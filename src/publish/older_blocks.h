@@ -8,8 +8,8 @@
 
 namespace pipedup {
 
-/// A relay's parent. What comes of a question is told to the control server, from the loop:
-/// ControlServer::OnOlderBlock and OnOlderDone.
+/// A relay's parent, or a cluster. What comes of a question is told to the control server, from
+/// the loop: ControlServer::OnOlderBlock and OnOlderDone.
 class OlderBlocks {
  public:
   virtual ~OlderBlocks() = default;

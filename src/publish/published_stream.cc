@@ -214,17 +214,18 @@ void PublishedStream::AddLocal(const std::string& id, const std::string& name,
   server_.control().Prepare(*members_.FindById(id));
 }
 
-void PublishedStream::ConfirmLocal(const std::string& id, Position position, std::uint64_t lost,
-                                   bool at_end) {
+void PublishedStream::ConfirmLocal(const std::string& id, LocalStatus status) {
   Member* const member = members_.FindById(id);
   if (member == nullptr) return;
   member->heard = loop_.now();
-  member->lost = lost;
-  if (position > member->position) {
-    member->position = position;
+  member->lost = status.lost;
+  member->mode = status.mode;
+  member->replicas = std::move(status.replicas);
+  if (status.position > member->position) {
+    member->position = status.position;
     member->progressed = loop_.now();
   }
-  member->at_end = ending_ && at_end;
+  member->at_end = ending_ && status.at_end;
   ApplyPolicySoon();
   CheckFinished();
 }

@@ -67,9 +67,16 @@ class PublishedStream final : private ControlServerEvents {
   /// A reader within this process, which is waited for as members are: it may fall behind by
   /// three quarters of what is retained before the producer waits. `id`: nobody else's.
   void AddLocal(const std::string& id, const std::string& name, Position position);
-  /// It stands there now; to be called every few seconds in any case. `at_end`: and has the
-  /// end.
-  void ConfirmLocal(const std::string& id, Position position, std::uint64_t lost, bool at_end);
+  /// How a reader within this process stands.
+  struct LocalStatus {
+    Position position = 0;
+    std::uint64_t lost = 0;
+    bool at_end = false;  ///< it has the end as well
+    control::Mode mode = control::Mode::kLive;
+    std::vector<control::Replica> replicas = {};
+  };
+  /// To be called every few seconds in any case.
+  void ConfirmLocal(const std::string& id, LocalStatus status);
   void RemoveLocal(const std::string& id);
 
   /// What a relay says of the publisher that it reads from: when that was started, and up to

@@ -40,6 +40,7 @@ std::vector<control::SubscriberRow> MakeRows(const Members& members, const Journ
     }
     row.lost = member.lost;
     row.holds = id == waits_for;
+    row.replicas = member.replicas;
     rows.push_back(std::move(row));
   }
   std::ranges::stable_sort(rows, std::greater(), &control::SubscriberRow::lag_bytes);

@@ -12,46 +12,30 @@
 #include "base/units.h"
 #include "net/loop.h"
 #include "net/socket.h"
+#include "subscribe/any_range_reader.h"
 #include "wire/block_header.h"
 #include "wire/compression.h"
 #include "wire/control.h"
 
 namespace pipedup {
 
-/// What comes of a question, from the loop.
-class RangeReaderEvents {
- public:
-  virtual ~RangeReaderEvents() = default;
-  /// A block that passed its checksum. Those of one question come in the order of positions.
-  virtual void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
-                            SharedBytes payload) = 0;
-  /// The end of an answer; null: there is none, or nothing more of it.
-  virtual void OnRangeDone(std::uint64_t ticket, const control::Done* done) = 0;
-  /// Somebody stands where more has to be asked for: whoever was asked is to stay.
-  virtual bool MoreIsNeeded() const = 0;
-};
-
 /// Connects when it is asked, as a tap, and leaves when it was not asked for a while. Whoever
 /// does not answer within `patience`, or with what is no answer, is left, and the next of
 /// `endpoints` is asked for the rest; this goes on until nothing has come for ten times that.
 /// Whoever asks after that waits for `patience` only, until somebody is heard again.
-class RangeReader {
+class RangeReader final : public AnyRangeReader {
  public:
   RangeReader(Context& context, EventLoop& loop, std::vector<Endpoint> endpoints,
               control::Hello hello, SessionId session, Duration patience,
               RangeReaderEvents& events);
-  ~RangeReader();
+  ~RangeReader() override;
   RangeReader(const RangeReader&) = delete;
   RangeReader& operator=(const RangeReader&) = delete;
 
-  /// Asks for at most `max` bytes, at most control::kMaxReadBytes. False: as many questions as
-  /// a publisher takes are under way.
-  bool Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max);
-
-  /// The stream has ended, and whoever is asked may leave: from now on, `patience` has to be
-  /// enough, and the connection is kept no longer than it is needed.
-  void ExpectEnd() { expects_end_ = true; }
-  bool expects_end() const { return expects_end_; }
+  bool Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max) override;
+  /// `patience` has to be enough then, and the connection is kept no longer than it is needed.
+  void ExpectEnd() override { expects_end_ = true; }
+  bool expects_end() const override { return expects_end_; }
 
  private:
   struct Question {

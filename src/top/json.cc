@@ -15,20 +15,25 @@ ordered_json ToJson(const Rate& rate) {
 }
 
 ordered_json ToJson(const control::SubscriberRow& row, const Rate& rate) {
-  return ordered_json::object({{"id", row.id},
-                               {"name", row.name},
-                               {"host", row.host},
-                               {"pid", row.pid},
-                               {"address", row.address},
-                               {"key", row.key},
-                               {"role", control::ToText(row.role)},
-                               {"mode", control::ToText(row.mode)},
-                               {"position", row.position},
-                               {"bytes_per_second", ToJson(rate)},
-                               {"lag_bytes", row.lag_bytes},
-                               {"lag_seconds", row.lag_seconds},
-                               {"lost_bytes", row.lost},
-                               {"holds", row.holds}});
+  auto object = ordered_json::object({{"id", row.id},
+                                      {"name", row.name},
+                                      {"host", row.host},
+                                      {"pid", row.pid},
+                                      {"address", row.address},
+                                      {"key", row.key},
+                                      {"role", control::ToText(row.role)},
+                                      {"mode", control::ToText(row.mode)},
+                                      {"position", row.position},
+                                      {"bytes_per_second", ToJson(rate)},
+                                      {"lag_bytes", row.lag_bytes},
+                                      {"lag_seconds", row.lag_seconds},
+                                      {"lost_bytes", row.lost},
+                                      {"holds", row.holds}});
+  for (const control::Replica& replica : row.replicas) {
+    object["replicas"].push_back(ordered_json::object(
+        {{"name", replica.name}, {"state", control::ToText(replica.state)}}));
+  }
+  return object;
 }
 
 ordered_json ToJson(const StreamView& stream) {

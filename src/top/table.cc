@@ -252,6 +252,14 @@ class Tables {
       from.text += (from.text.empty() ? "" : " ") + Text(row.address).text;
     }
     if (!row.key.empty()) from.text += " (key " + Text(row.key).text + ")";
+    for (const control::Replica& replica : row.replicas) {
+      from.text += (from.text.empty() ? "" : ", ") + Text(replica.name).text + " " +
+                   std::string(control::ToText(replica.state));
+      if (replica.state == control::ReplicaState::kAway ||
+          replica.state == control::ReplicaState::kBehind) {
+        from.look = Look::kSlow;
+      }
+    }
     return {Text(row.name.empty() ? row.id : row.name),
             Text(one.stream->stats.stream),
             {std::string(control::ToText(row.role))},

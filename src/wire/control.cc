@@ -20,7 +20,6 @@ using nlohmann::ordered_json;  // encoded: members in the order in which they ar
 
 // Limits. Source: src/wire/PROTOCOL.md, "Control messages".
 constexpr std::size_t kMaxIdBytes = 64;
-constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxCodeBytes = 64;
 constexpr std::size_t kMaxEndpointBytes = 1024;
 constexpr std::size_t kMaxPathBytes = 4096;
@@ -40,6 +39,10 @@ constexpr std::array kModes = {
     Word<Mode>{Mode::kJoining, "joining"}, Word<Mode>{Mode::kCatchUp, "catch-up"},
     Word<Mode>{Mode::kLive, "live"}, Word<Mode>{Mode::kAttached, "attached"},
     Word<Mode>{Mode::kEnded, "ended"}};
+constexpr std::array kReplicaStates = {Word<ReplicaState>{ReplicaState::kLeader, "leader"},
+                                       Word<ReplicaState>{ReplicaState::kCurrent, "current"},
+                                       Word<ReplicaState>{ReplicaState::kBehind, "behind"},
+                                       Word<ReplicaState>{ReplicaState::kAway, "away"}};
 constexpr std::array kFormats = {Word<RecordFormat>{RecordFormat::kLines, "lines"},
                                  Word<RecordFormat>{RecordFormat::kNul, "nul"},
                                  Word<RecordFormat>{RecordFormat::kRaw, "raw"}};
@@ -200,7 +203,7 @@ ordered_json ToJson(const Error& error) {
 }
 
 ordered_json ToJson(const SubscriberRow& row) {
-  return ordered_json::object(
+  auto object = ordered_json::object(
       {{"id", row.id},
        {"name", row.name},
        {"host", row.host},
@@ -214,6 +217,11 @@ ordered_json ToJson(const SubscriberRow& row) {
        {"lag_seconds", std::isfinite(row.lag_seconds) ? row.lag_seconds : 0.0},
        {"lost", row.lost},
        {"holds", row.holds}});
+  for (const Replica& replica : row.replicas) {
+    object["replicas"].push_back(
+        ordered_json::object({{"name", replica.name}, {"state", ToText(replica.state)}}));
+  }
+  return object;
 }
 
 /// All but the rows, of which as many follow as fit.
@@ -580,6 +588,19 @@ Message ParseError(Members& members) {
   return error;
 }
 
+void ParseReplicas(Members& members, SubscriberRow& row) {
+  const json* const list = members.Find("replicas", &json::is_array, true, "not a list");
+  if (list == nullptr) return;
+  if (list->size() > kMaxReplicas) return members.Fail("replicas", "too long");
+  for (const json& item : *list) {
+    if (!item.is_object()) return members.Fail("replicas", "not a list of objects");
+    Members replica(item);
+    row.replicas.push_back(
+        {replica.Text("name", {}, 0, kMaxNameBytes), replica.OneOf("state", kReplicaStates)});
+    if (!replica.failure().empty()) members.Fail("replicas", replica.failure());
+  }
+}
+
 SubscriberRow ParseRow(Members& members) {
   SubscriberRow row;
   row.id = members.Id("id");
@@ -595,6 +616,7 @@ SubscriberRow ParseRow(Members& members) {
   row.lag_seconds = members.Seconds("lag_seconds");
   row.lost = members.Unsigned("lost");
   row.holds = members.Flag("holds", false);
+  ParseReplicas(members, row);
   return row;
 }
 
@@ -695,6 +717,9 @@ std::string_view ToText(Role role) {
 }
 std::string_view ToText(Mode mode) {
   return WordFor(kModes, mode);
+}
+std::string_view ToText(ReplicaState state) {
+  return WordFor(kReplicaStates, state);
 }
 std::string_view ToText(RecordFormat format) {
   return WordFor(kFormats, format);

@@ -20,9 +20,11 @@ inline constexpr std::size_t kMaxRequestBytes = 8 * 1024;        ///< subscriber
 inline constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;      ///< publisher to subscriber
 inline constexpr std::uint64_t kMaxReadBytes = 4 * 1024 * 1024;  ///< `max` of one read
 inline constexpr int kMaxReadsOutstanding = 2;
+inline constexpr std::size_t kMaxNameBytes = 256;  ///< of somebody, for people
 inline constexpr std::size_t kMaxPast = 16;
 inline constexpr std::size_t kMaxPath = 256;  ///< relays in a row
 inline constexpr std::size_t kMaxCodecs = 16;
+inline constexpr std::size_t kMaxReplicas = 16;
 inline constexpr std::size_t kMaxStreamsBytes = 8 * 1024;  ///< one answer to List
 
 enum class Role : std::uint8_t { kSub, kTap, kRelay, kTop };
@@ -176,6 +178,16 @@ struct Streams {
   bool operator==(const Streams&) const = default;
 };
 
+enum class ReplicaState : std::uint8_t { kLeader, kCurrent, kBehind, kAway };
+std::string_view ToText(ReplicaState state);
+
+/// A server that keeps a copy of the stream.
+struct Replica {
+  std::string name;
+  ReplicaState state = ReplicaState::kCurrent;
+  bool operator==(const Replica&) const = default;
+};
+
 struct SubscriberRow {
   std::string id, name, host, address;
   std::string key;  ///< name of the key that it was let in with; empty without keys
@@ -186,7 +198,8 @@ struct SubscriberRow {
   std::uint64_t lag_bytes = 0;
   double lag_seconds = 0;
   std::uint64_t lost = 0;
-  bool holds = false;  ///< the producer waits for it
+  bool holds = false;                  ///< the producer waits for it
+  std::vector<Replica> replicas = {};  ///< of a cluster, at most kMaxReplicas
   bool operator==(const SubscriberRow&) const = default;
 };
 

@@ -351,7 +351,8 @@ TEST_F(RelayVanish, WhatOnlyAPublisherHadThatIsGoneIsAGap) {
   const Account account = late->account();
   EXPECT_EQ("", CheckEquation({.produced = produced_}, account)) << late->log();
   ASSERT_EQ(1u, account.gaps.size()) << late->log();
-  EXPECT_EQ("the relay does not have it, and whoever may is not heard", account.gaps[0].reason);
+  EXPECT_EQ("it is not kept here any more, and who may have it is not heard",
+            account.gaps[0].reason);
 }
 
 TEST_F(RelayVanish, AtAnyPointLeavesARightPrefix) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from cluster import CLIENTS, Cluster, cut_off, heal, wait_until
 from drivers import Process
+from nkeys import USER, Key, operator_mode, write_nkey
 from oracle import Account, check_equation
 
 KILLS = 10
@@ -116,6 +118,16 @@ class Stage:
             raise AssertionError(f"publisher: status {status}")
         for subscriber in subscribers:
             check(subscriber, self.produced, lossless)
+
+    def top(self, publisher: str) -> dict:
+        """What pipedup-top says of the stream of `publisher`, and of the cluster in it."""
+        shown = subprocess.run([self.programs / "pipedup-top", publisher, "--once", "--json"],
+                               capture_output=True, text=True, timeout=60)
+        streams = [stream for endpoint in json.loads(shown.stdout)["endpoints"] for stream in endpoint["streams"]]
+        if len(streams) != 1:
+            raise AssertionError(f"{streams}: {shown.stderr}")
+        rows = [row for row in streams[0]["subscribers"] if row["name"] == self.url]
+        return {**streams[0], "cluster": rows[0] if rows else {}}
 
     def clean_up(self) -> None:
         for process in self.processes:
@@ -348,6 +360,187 @@ def somebody_else_writes(stage: Stage) -> None:
     stage.end(publisher, subscribers)
 
 
+def what_is_older_is_in_the_cluster(stage: Stage) -> None:
+    """Who joins late at the publisher, or at a relay, gets what only the cluster keeps."""
+    publisher = stage.publish("pub", "--retain", "1MiB")
+    relayed = f"ipc://{stage.directory}/relayed"
+    relay = stage.run(["pipedup-relay", "--from", stage.url, "--bind", relayed, "--retain", "1MiB",
+                       "--give-up", 0], "relay")
+    for part in range(10):
+        text = lines(f"part {part}", 0, 40_000)
+        stage.produced += text
+        publisher.process.stdin.write(text)
+        publisher.process.stdin.flush()
+        wait_until(lambda: stage.top(stage.data)["cluster"]["position"] == len(stage.produced), "it is in the cluster")
+    wait_until(lambda: relay.events("listening"), "the relay listens")
+    first = stage.produced.index(b"\n", len(stage.produced) // 3) + 1
+    late = [stage.subscribe("of-publisher", stage.data), stage.subscribe("of-relay", relayed)]
+    part = [stage.run(["pipedup-sub", one, "--from", first, "--no-attach"], f"part-{i}")
+            for i, one in enumerate((stage.data, relayed))]
+    last = [stage.run(["pipedup-sub", one, "--last", 200_000, "--no-attach"], f"last-{i}")
+            for i, one in enumerate((stage.data, relayed))]
+    wait_until(lambda: all(has(one, stage.produced[-100:]) for one in late + part + last), "all have all")
+    text = lines("more", 0, 1000)
+    stage.produced += text
+    publisher.process.stdin.write(text)
+    stage.end(publisher, late)
+    for one, wanted in [*((one, stage.produced[first:]) for one in part),
+                        *((one, b"".join(stage.produced.splitlines(True)[200_000:])) for one in last)]:
+        status = one.wait()
+        if status != 0 or one.output() != wanted:
+            raise AssertionError(f"{one.name}: status {status}, {len(one.output())} bytes, not {len(wanted)}")
+
+
+def top_shows_the_servers(stage: Stage) -> None:
+    """Which one leads, and which is away; and that the cluster takes nothing."""
+    publisher = stage.publish()
+
+    def states() -> dict[str, str]:
+        return {one["name"]: one["state"] for one in stage.top(stage.data)["cluster"].get("replicas", [])}
+
+    wait_until(lambda: sorted(states().values()) == ["current", "current", "leader"], "three are there")
+    leader = stage.cluster.leader(stage.name)
+    if states()[leader] != "leader":
+        raise AssertionError(f"{leader} leads, and not as in {states()}")
+    follower = next(host for host in stage.cluster.hosts if host != leader)
+    stage.cluster.kill(follower)
+    wait_until(lambda: states().get(follower) == "away", f"{follower} is away")
+    text = subprocess.run([stage.programs / "pipedup-top", stage.data, "--once"], capture_output=True, text=True,
+                          timeout=60).stdout
+    if f"{follower} away" not in text or f"{leader} leader" not in text:
+        raise AssertionError(text)
+    stage.cluster.kill(next(host for host in stage.cluster.running() if host != leader))
+    publisher.process.stdin.write(b"a line\n")
+    publisher.process.stdin.flush()
+    wait_until(lambda: stage.top(stage.data)["cluster"]["mode"] == "joining", "nothing is taken")
+    for host in set(stage.cluster.hosts) - set(stage.cluster.running()):
+        stage.cluster.start(host)
+    wait_until(lambda: stage.top(stage.data)["cluster"]["mode"] == "live", "it is taken again")
+    publisher.process.stdin.close()
+    if status := publisher.wait():
+        raise AssertionError(f"publisher: status {status}")
+
+
+def one_takes_over_from_a_busy_one(stage: Stage) -> None:
+    """It cannot be kept out by one that writes all the time; a reader finds where they changed."""
+    first = stage.publish()
+    subscriber = stage.subscribe("of-cluster", stage.url)
+    second = lines("second", 0, 50_000)
+
+    def take_over() -> None:
+        wait_until(lambda: subscriber.out.stat().st_size > MIB, "the first one writes")
+        other = stage.publish("other", endpoint=f"ipc://{stage.directory}/other-data")
+        wait_until(lambda: first.events("cluster-fenced"), "the first one is fenced")
+        other.process.stdin.write(second)
+        other.process.stdin.close()
+        if status := other.wait():
+            raise AssertionError(f"other: status {status}")
+
+    stage.produce(first, take_over, rate=16 * MIB)
+    first.process.stdin.close()
+    if (status := first.wait()) != 3:
+        raise AssertionError(f"the one that is fenced: status {status}")
+    status = subscriber.wait()
+    output = subscriber.output()
+    before = len(output) - len(second)
+    # Status 3: it cannot know that nothing was published behind what it has of the first one.
+    if status != 3 or subscriber.events("gap") or output != stage.produced[:before] + second:
+        raise AssertionError(f"status {status}, {len(output)} bytes, gaps {subscriber.events('gap')}")
+
+
+def two_go_on_with_one_session(stage: Stage) -> None:
+    """Both are started when it was left in order: one has the log in the end."""
+    publisher = stage.publish()
+    publisher.process.stdin.write(b"before\n")
+    publisher.process.stdin.flush()
+    subscriber = stage.subscribe("of-cluster", stage.url)
+    wait_until(lambda: has(subscriber, b"before\n"), "the first line")
+    publisher.signal(signal.SIGTERM)
+    publisher.wait()
+    texts = {name: lines(name, 0, 2000) for name in ("one", "two")}
+    both = {name: stage.run(["pipedup-pub", "--bind", f"ipc://{stage.directory}/{name}-data", "--journal", stage.url],
+                            name, stdin=subprocess.PIPE) for name in texts}
+    wait_until(lambda: all(one.events("listening") for one in both.values()), "both listen")
+    for name, one in both.items():
+        one.process.stdin.write(texts[name])
+        one.process.stdin.flush()
+    wait_until(lambda: any(one.events("cluster-fenced") for one in both.values()), "one is fenced")
+    for one in both.values():
+        one.process.stdin.close()
+    statuses = {name: one.wait() for name, one in both.items()}
+    if sorted(statuses.values()) != [0, 3]:
+        raise AssertionError(f"statuses {statuses}")
+    winner = next(name for name, status in statuses.items() if status == 0)
+    loser = next(name for name, status in statuses.items() if status == 3)
+    status, output = subscriber.wait(), subscriber.output()
+    head, tail = b"before\n", texts[winner]
+    between = output[len(head): len(output) - len(tail)]
+    if status not in (0, 3) or not output.startswith(head) or not output.endswith(tail) \
+            or not texts[loser].startswith(between):
+        raise AssertionError(f"status {status}, {len(output)} bytes")
+
+
+def an_idle_log_says_where_it_ends(stage: Stage) -> None:
+    """All of it expires, and the next publisher goes on where it ended."""
+    age = ["--retain-age", "3s"]
+    publisher = stage.publish("pub", *age)
+    publisher.process.stdin.write(lines("expires", 0, 1000))
+    publisher.process.stdin.flush()
+    wait_until(lambda: stage.top(stage.data)["cluster"]["lag_bytes"] == 0, "it is in the cluster")
+    head = stage.top(stage.data)["head"]
+    leader = stage.cluster.leader(stage.name)
+    wait_until(lambda: stage.cluster.stream(leader, stage.name)["state"]["first_seq"] > 2, "it has expired")
+    time.sleep(4)
+    publisher.signal(signal.SIGTERM)
+    publisher.wait()
+    again = stage.publish("again", "--retain-age", "5s")
+    if not again.events("cluster-differs"):
+        raise AssertionError("it does not say that the log keeps its own age")
+    goes_on = stage.top(stage.data)["head"]
+    if goes_on != head or again.events("listening")[0]["session"] != publisher.events("listening")[0]["session"]:
+        raise AssertionError(f"it goes on at {goes_on}, not at {head}")
+    again.process.stdin.close()
+    again.wait()
+
+
+def known_by_keys(stage: Stage) -> None:
+    """A user's key, then credentials that an account has signed: nobody else reads or writes."""
+    cluster, home = stage.cluster, stage.directory
+    user, stranger = Key(home, "known-user", USER), Key(home, "stranger", USER)
+    write_nkey(home / "user.nk", user)
+    write_nkey(home / "stranger.nk", stranger)
+    operator, creds = operator_mode(home)
+    for i, (config, known, unknown) in enumerate([
+        (f"authorization {{ users: [ {{ nkey: {user.public} }} ] }}\n",
+         ["--nats-nkey", home / "user.nk"], ["--nats-nkey", home / "stranger.nk"]),
+        (operator, ["--nats-creds", creds], ["--nats-nkey", home / "stranger.nk"]),
+    ]):
+        cluster.end()
+        cluster.directory = home / f"cluster-{i}"
+        cluster.directory.mkdir()
+        cluster.extra = config
+        cluster.start_all()
+        publisher = stage.publish(f"pub-{i}", *known)
+        subscriber = stage.subscribe(f"known-{i}", stage.url, *known)
+        refused = stage.run(["pipedup-sub", stage.url, *unknown, "--give-up", "3s"], f"unknown-{i}")
+        stage.produced = lines("secret", 0, 1000)
+        publisher.process.stdin.write(stage.produced)
+        stage.end(publisher, [subscriber])
+        status = refused.wait()
+        if status != 4 or refused.output():
+            raise AssertionError(f"{refused.name}: status {status}, {len(refused.output())} bytes")
+
+
+def it_is_away_at_the_start(stage: Stage) -> None:
+    """A publisher says so and ends; a subscriber waits as long as it was told."""
+    stage.cluster.end()
+    publisher = stage.run(["pipedup-pub", "--bind", stage.data, "--journal", stage.url], "pub", stdin=subprocess.PIPE)
+    subscriber = stage.run(["pipedup-sub", stage.url, "--give-up", "2s"], "sub")
+    statuses = publisher.wait(), subscriber.wait()
+    if statuses != (4, 4) or not publisher.events("failed"):
+        raise AssertionError(f"statuses {statuses}: {publisher.err.read_text()}")
+
+
 def only_known_users(stage: Stage) -> None:
     """TLS, and a user with a password: nobody else reads or writes."""
     cluster, home = stage.cluster, stage.directory
@@ -389,4 +582,11 @@ SCENARIOS = [
     two_publish,
     somebody_else_writes,
     only_known_users,
+    what_is_older_is_in_the_cluster,
+    top_shows_the_servers,
+    one_takes_over_from_a_busy_one,
+    two_go_on_with_one_session,
+    an_idle_log_says_where_it_ends,
+    known_by_keys,
+    it_is_away_at_the_start,
 ]

@@ -29,6 +29,17 @@ TEST(TopJson, IsOneObjectOnOneLineWithStableMembers) {
         "holds": false}]}]}]})"));
 }
 
+TEST(TopJson, HasTheServersOfACluster) {
+  StreamView stream = MakeStream("web", 1, {{"nats://n1,n2/web"}, {"other"}});
+  stream.stats.subscribers[0].replicas = {{"n1", control::ReplicaState::kLeader},
+                                          {"n2", control::ReplicaState::kBehind}};
+  const json object = json::parse(JsonText({MakeEndpoint({stream})}, 0));
+  const json& rows = object["endpoints"][0]["streams"][0]["subscribers"];
+  EXPECT_EQ(rows[0]["replicas"], json::parse(R"([{"name": "n1", "state": "leader"},
+                                                 {"name": "n2", "state": "behind"}])"));
+  EXPECT_FALSE(rows[1].contains("replicas"));
+}
+
 TEST(TopJson, WhatIsNotKnownIsNull) {
   const json object = json::parse(JsonText({MakeEndpoint({MakeStream("web", 1, {{"a"}})})}, 0));
   const json& stream = object["endpoints"][0]["streams"][0];

@@ -29,6 +29,18 @@ TEST(Table, ShowsStreamsAndThenSubscribersThoseThatLagMostFirst) {
           "192.0.2.17"}));
 }
 
+TEST(Table, ShowsTheServersOfACluster) {
+  StreamView stream = MakeStream("web", 4096, {{"nats://n1,n2/web"}});
+  control::SubscriberRow& row = stream.stats.subscribers[0];
+  row.host = row.address = "";
+  row.replicas = {{"n1", control::ReplicaState::kLeader},
+                  {"n2\x1b[2J", control::ReplicaState::kAway}};
+  const Lines lines = TableLines({MakeEndpoint({stream})}, {});
+  EXPECT_TRUE(lines.back().ends_with("  n1 leader, n2\\x1b[2J away")) << lines.back();
+  const Lines colored = TableLines({MakeEndpoint({stream})}, {.color = true});
+  EXPECT_TRUE(colored.back().ends_with("away\x1b[0m")) << colored.back();
+}
+
 TEST(Table, EndpointsThatDoNotAnswerComeFirst) {
   EndpointView away;
   away.endpoint = "tcp://relay:5590";

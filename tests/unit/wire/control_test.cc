@@ -210,6 +210,12 @@ Stats SomeStats(std::size_t rows) {
     row.lag_bytes = kMax;
     row.lag_seconds = 0.1;
     row.lost = kBeyondDouble;
+    if (i == 2) {
+      row.replicas = {{"n1", ReplicaState::kLeader},
+                      {"n2", ReplicaState::kCurrent},
+                      {"n3", ReplicaState::kBehind},
+                      {"", ReplicaState::kAway}};
+    }
     stats.subscribers.push_back(row);
   }
   stats.subscribers_total = rows;
@@ -492,6 +498,11 @@ TEST(Control, EachBadMemberIsNamed) {
       {kStats, "0.5", "-0.5", "lag_seconds: out of range"},
       {kStats, "0.5", R"("0.5")", "lag_seconds: not a number"},
       {kStats, R"("lag_bytes":4,)", "", "lag_bytes: missing"},
+      {kStats, R"("lost":0)", R"("lost":0,"replicas":7)", "replicas: not a list"},
+      {kStats, R"("lost":0)", R"("lost":0,"replicas":[7])", "replicas: not a list of objects"},
+      {kStats, R"("lost":0)", R"("lost":0,"replicas":[{"name":"a"}])", "state: missing"},
+      {kStats, R"("lost":0)", R"("lost":0,"replicas":[{"name":"a","state":"dead"}])",
+       "state: "},
   };
   for (const BadMember& bad : cases) {
     ExpectFails(Replace(std::string(bad.message), bad.from, bad.to), bad.reason);
