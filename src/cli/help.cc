@@ -5,6 +5,7 @@
 
 #include "cli/boolean.h"
 #include "cli/option_text.h"
+#include "os/build.h"
 #include "pipedup/version.h"
 #include "wire/control.h"
 
@@ -156,16 +157,13 @@ std::string HelpText(const Program& program, std::span<const Option> table, bool
 }
 
 std::string VersionText(const Program& program) {
-#ifdef PIPEDUP_PORTABLE
-  constexpr std::string_view kFeatures = "portable (plain POSIX calls only)";
-#else
-  constexpr std::string_view kFeatures = "linux (splice, signalfd, eventfd)";
-#endif
+  const std::string features =
+      IsPortable() ? "portable (plain POSIX calls only)" : "linux (splice, signalfd, eventfd)";
   std::string out = program.name + " " + std::string(kRelease) + "\n";
   out += "protocol " + std::to_string(kProtocol) + "\n";
   if (!program.libraries.empty()) out += program.libraries;
   if (!out.ends_with('\n')) out += '\n';
-  return out + "features: " + std::string(kFeatures) + "\n";
+  return out + "features: " + features + "\n";
 }
 
 std::string SettingsText(const Program& program, std::span<const Option> table,

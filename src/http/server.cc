@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "http/exchanges.h"
 #include "http/waiters.h"
+#include "os/build.h"
 #include "os/io.h"
 
 namespace pipedup::http {
@@ -25,11 +26,9 @@ constexpr auto kFresh =
     std::chrono::milliseconds(100);                  // a snapshot that need not be made again
 constexpr auto kPatience = std::chrono::seconds(3);  // for the loop to make one
 
-#if defined(__linux__) && !defined(PIPEDUP_PORTABLE)
-constexpr unsigned kPolling = MHD_USE_EPOLL_INTERNAL_THREAD;
-#else
-constexpr unsigned kPolling = MHD_USE_POLL_INTERNAL_THREAD;
-#endif
+unsigned Polling() {
+  return IsPortable() ? MHD_USE_POLL_INTERNAL_THREAD : MHD_USE_EPOLL_INTERNAL_THREAD;
+}
 
 using ResponsePtr = std::unique_ptr<MHD_Response, decltype(&MHD_destroy_response)>;
 
@@ -65,7 +64,7 @@ class Server::Implementation {
         waiters_(hub.bell(), [this](TimePoint now) { return exchanges_.Look(now); }) {
     const int listener = options.listener.get();
     daemon_ = MHD_start_daemon(
-        kPolling | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, &Implementation::OnRequest,
+        Polling() | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, &Implementation::OnRequest,
         this, MHD_OPTION_LISTEN_SOCKET, static_cast<MHD_socket>(listener),
         MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(options.most_connections),
         MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "os/build.h"
 #include "support/content.h"
 #include "support/programs.h"
 
@@ -16,9 +17,9 @@ namespace {
 class Attached : public testing::Test {
  protected:
   void SetUp() override {
-#ifdef PIPEDUP_PORTABLE
-    GTEST_SKIP() << "the portable build cannot watch files";
-#endif
+    if (IsPortable()) {
+      GTEST_SKIP() << "the portable build cannot watch files";
+    }
     ::setenv(kAttached, "1", 1);
   }
   static bool IsAttached(Program& subscriber) {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "fault/proxy.h"
+#include "os/build.h"
 #include "support/content.h"
 #include "support/programs.h"
 #include "support/raw_peer.h"
@@ -92,9 +93,9 @@ TEST_F(KeysTest, AllBytesArriveWithKeysLateOrLive) {
 }
 
 TEST_F(KeysTest, AllBytesArriveFromTheJournalItself) {
-#ifdef PIPEDUP_PORTABLE
-  GTEST_SKIP() << "the portable build cannot watch files";
-#endif
+  if (IsPortable()) {
+    GTEST_SKIP() << "the portable build cannot watch files";
+  }
   ::setenv(kAttached, "1", 1);
   Publisher publisher = Publish({"--slow", "wait"});
   Subscriber subscriber(directory_, publisher.endpoint(), KeysOf("alice"));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "e2e/relay_test_base.h"
+#include "os/build.h"
 
 namespace pipedup::test {
 namespace {
@@ -161,9 +162,9 @@ TEST_F(RelayOptions, AnEndpointThatIsTakenIsAFailure) {
 // ---- the journal of a relay, on its machine ----
 
 TEST_F(RelayOptions, ASubscriberHereReadsTheRelaysJournalItselfAlsoAcrossAGap) {
-#ifdef PIPEDUP_PORTABLE
-  GTEST_SKIP() << "the portable build cannot watch files";
-#endif
+  if (IsPortable()) {
+    GTEST_SKIP() << "the portable build cannot watch files";
+  }
   Publish({"--retain", "1MiB"});
   AddRelays(1);
   ::setenv(kAttached, "1", 1);

@@ -17,8 +17,9 @@ demo_packages=(nginx-light:nginx curl:curl)
 readme_packages=(jq:jq make:make)
 # The tests. procps and python3 are used by tests that look at processes or act as a peer, iproute2
 # and iptables by those that unplug a network; benchmarks are not run, but they have to compile.
+# ccache: two of the builds differ in one layer.
 test_packages=(
-  libgtest-dev libbenchmark-dev libsodium-dev procps:ps python3:python3 iproute2:ip iptables:iptables
+  ccache:ccache libgtest-dev libbenchmark-dev libsodium-dev procps:ps python3:python3 iproute2:ip iptables:iptables
 )
 # The live page in a browser, and what Prometheus thinks of the metrics. Fonts, so that letters are
 # seen where none are installed.
