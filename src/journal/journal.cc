@@ -467,6 +467,7 @@ void Journal::DropExpired() {
 
 std::uint64_t Journal::CostSince(Position position) const {
   if (position >= head()) return 0;
+  if (segments_.empty()) return head() - position;
   const Position from = std::max(position, tail());
   const std::size_t first = SegmentOf(from);
   std::uint64_t cost = 0;

@@ -114,7 +114,7 @@ std::uint64_t Journal::memory_bytes() const {
 
 std::optional<Position> Journal::FindLast(std::uint64_t count) const {
   if (options_.records == RecordFormat::kRaw) return std::nullopt;
-  if (count >= records()) return tail();
+  if (segments_.empty() || count >= records()) return tail();
   const std::uint64_t wanted =
       records() - count;  // begin right after the end of record `wanted`
   // The segment, then the block, in which record `wanted` ends. A segment that has lost all of

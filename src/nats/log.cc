@@ -23,14 +23,15 @@ constexpr const char* kBlockHeader = "Pipedup-Block";
 constexpr const char* kNoteHeader = "Pipedup-Session";
 constexpr const char* kIdHeader = "Nats-Msg-Id";
 constexpr const char* kPlaceHeader = "Nats-Expected-Last-Sequence";
+constexpr const char* kBeforeHeader = "Nats-Expected-Last-Msg-Id";
 constexpr const char* kSequenceHeader = "Nats-Sequence";
-constexpr double kAwayAfterNs = 4e9;
+constexpr std::chrono::nanoseconds kAwayAfter = std::chrono::seconds(4);
 constexpr int kWrongSequence = 10071;
 constexpr int kNoStream = 10059;
 constexpr int kNoMessage = 10037;
 // After this long a message that comes a second time is stored a second time; a retry comes
 // within seconds, and is refused then as it is not where it belongs.
-constexpr std::int64_t kDuplicatesNs = 120'000'000'000;
+constexpr std::chrono::nanoseconds kDuplicates = std::chrono::minutes(2);
 
 std::string ToHex(ByteSpan bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -138,7 +139,8 @@ std::vector<control::Replica> ReplicasOf(const Json& cluster) {
   if (!leader.empty()) add(leader, ReplicaState::kLeader);
   for (const Json& one : cluster.value("replicas", Json::array())) {
     // Leaders hear of each about once a second, and call one offline after minutes only.
-    const bool away = one.value("offline", false) || one.value("active", 0.0) > kAwayAfterNs;
+    const bool away = one.value("offline", false) ||
+                      one.value("active", std::int64_t{0}) > kAwayAfter.count();
     const bool current = one.value("current", false);
     add(one.value("name", std::string()), away      ? ReplicaState::kAway
                                           : current ? ReplicaState::kCurrent
@@ -161,17 +163,20 @@ std::string HeadSubjectOf(const std::string& name) {
   return "pipedup." + name + ".head";
 }
 
-Headers EncodeEntry(const BlockHeader& header, const Note& note,
-                    std::optional<std::uint64_t> after) {
-  std::string id = Hex(header.session) + ":" + std::to_string(header.position);
+std::string IdOf(const BlockHeader& header, std::uint64_t after) {
+  const std::string id = Hex(header.session) + ":" + std::to_string(header.position);
+  if (header.kind == BlockKind::kData) return id;
   // These have a place in the log and none in the stream: they may come again there.
-  if (header.kind != BlockKind::kData) {
-    id += ":" + std::to_string(after.value_or(0)) + ":" + std::to_string(header.time_ns);
-  }
+  return id + ":" + std::to_string(after) + ":" + std::to_string(header.time_ns);
+}
+
+Headers EncodeEntry(const BlockHeader& header, const Note& note,
+                    const std::optional<Place>& place) {
   Headers headers = {{kBlockHeader, ToHex(EncodeHeader(header))},
                      {kNoteHeader, EncodeNote(note)},
-                     {kIdHeader, id}};
-  if (after) headers.emplace_back(kPlaceHeader, std::to_string(*after));
+                     {kIdHeader, IdOf(header, place ? place->sequence : 0)}};
+  if (place) headers.emplace_back(kPlaceHeader, std::to_string(place->sequence));
+  if (place && !place->id.empty()) headers.emplace_back(kBeforeHeader, place->id);
   return headers;
 }
 
@@ -255,10 +260,11 @@ std::optional<LogState> ParseHead(const std::string& name, const Message& messag
     if (answer.at("state").at("messages").get<std::uint64_t>() == 0) {
       state.first = state.last + 1;
     }
-    state.copies = config.value("num_replicas", std::uint64_t{1});
-    state.retain_bytes = static_cast<std::uint64_t>(
+    state.num_replicas = config.value("num_replicas", std::uint64_t{1});
+    state.max_bytes = static_cast<std::uint64_t>(
         std::max(config.value("max_bytes", std::int64_t{-1}), std::int64_t{0}));
-    state.retain_ns = std::max(config.value("max_age", std::int64_t{0}), std::int64_t{0});
+    state.age = std::chrono::nanoseconds(
+        std::max(config.value("max_age", std::int64_t{0}), std::int64_t{0}));
     state.replicas = ReplicasOf(answer.value("cluster", Json::object()));
     return state;
   } catch (const Json::exception& error) {
@@ -268,23 +274,23 @@ std::optional<LogState> ParseHead(const std::string& name, const Message& messag
 
 void Log::Open() {
   if (!Head()) {
-    const Json config{
-        {"name", options_.name},
-        {"subjects", {SubjectOf(options_.name)}},
-        {"retention", "limits"},
-        {"storage", "file"},
-        {"discard", "old"},
-        {"num_replicas", options_.replicas},
-        {"max_consumers", -1},
-        {"max_msgs", -1},
-        {"max_msg_size", -1},
-        {"max_bytes", options_.retain_bytes == 0
-                          ? std::int64_t{-1}
-                          : static_cast<std::int64_t>(options_.retain_bytes)},
-        {"max_age", options_.retain_ns},
-        {"duplicate_window",
-         options_.retain_ns == 0 ? kDuplicatesNs : std::min(kDuplicatesNs, options_.retain_ns)},
-        {"allow_direct", true}};
+    const std::chrono::nanoseconds age = options_.retain_age;
+    const Json config{{"name", options_.name},
+                      {"subjects", {SubjectOf(options_.name)}},
+                      {"retention", "limits"},
+                      {"storage", "file"},
+                      {"discard", "old"},
+                      {"num_replicas", options_.replicas},
+                      {"max_consumers", -1},
+                      {"max_msgs", -1},
+                      {"max_msg_size", -1},
+                      {"max_bytes", options_.retain_bytes == 0
+                                        ? std::int64_t{-1}
+                                        : static_cast<std::int64_t>(options_.retain_bytes)},
+                      {"max_age", age.count()},
+                      {"duplicate_window",
+                       (age.count() == 0 ? kDuplicates : std::min(kDuplicates, age)).count()},
+                      {"allow_direct", true}};
     const Json made =
         ParseAnswer("make stream " + options_.name,
                     connection_.Request("$JS.API.STREAM.CREATE." + options_.name, {},
@@ -326,8 +332,9 @@ std::optional<Entry> Log::Last(const LogState& state) {
 
 Acknowledgement Log::Append(const BlockHeader& header, const Note& note,
                             std::optional<std::uint64_t> after) {
+  const auto place = after ? std::optional(Place{*after}) : std::nullopt;
   const auto answer = connection_.Request(SubjectOf(options_.name),
-                                          EncodeEntry(header, note, after), {}, kPatience);
+                                          EncodeEntry(header, note, place), {}, kPatience);
   if (!answer) {
     throw Error("nats: stream " + options_.name + ": nothing is acknowledged",
                 kExitUnreachable);
@@ -360,6 +367,15 @@ std::string Log::ReadRequest(std::uint64_t sequence) {
   return "{\"seq\":" + std::to_string(sequence) + "}";
 }
 
+std::string Log::NextRequest(std::uint64_t sequence) const {
+  return Json{{"seq", sequence}, {"next_by_subj", SubjectOf(options_.name)}}.dump();
+}
+
+std::optional<std::uint64_t> Log::SequenceOf(const Message& answer) {
+  const auto digits = answer.Header(kSequenceHeader);
+  return digits ? ParseNumber<std::uint64_t>(*digits) : std::nullopt;
+}
+
 std::string Log::ReadSubject() const {
   return "$JS.API.DIRECT.GET." + options_.name;
 }
@@ -368,9 +384,9 @@ std::optional<Entry> Log::ParseRead(const Message& answer, std::uint64_t sequenc
   std::string why;
   Entry damaged;
   damaged.sequence = sequence;
-  const auto number = answer.Header(kSequenceHeader);
+  const auto number = SequenceOf(answer);
   if (!number && answer.Header("Status")) return std::nullopt;  // 404, or nobody serves it
-  if (!number || ParseNumber<std::uint64_t>(*number) != sequence) return damaged;
+  if (number != sequence) return damaged;
   auto entry = DecodeEntry(answer, sequence, &why);
   if (!entry) return damaged;
   if (entry->note.claim) entry->header.session = 0;

@@ -44,9 +44,9 @@ struct LogState {
   std::uint64_t last = 0;   ///< of the newest one there ever was; 0: none
   std::vector<control::Replica> replicas = {};  ///< the leader first, if there is one
   // As it was made, or changed since:
-  std::uint64_t copies = 0;
-  std::uint64_t retain_bytes = 0;  ///< 0: no limit
-  std::int64_t retain_ns = 0;      ///< 0: no limit
+  std::uint64_t num_replicas = 0;
+  std::uint64_t max_bytes = 0;  ///< 0: no limit
+  Duration age{0};              ///< of the oldest message; 0: no limit
   bool empty() const { return first > last; }
 };
 
@@ -56,7 +56,7 @@ struct LogOptions {
   // When it is made; one that is there stays as it is.
   std::uint64_t replicas = 3;
   std::uint64_t retain_bytes = 0;  ///< of each replica; 0: no limit
-  std::int64_t retain_ns = 0;      ///< 0: no limit
+  Duration retain_age{0};          ///< 0: no limit
 };
 
 /// A server that does not answer for so long is left for another one.
@@ -73,11 +73,19 @@ inline Position EndOf(const BlockHeader& header) {
 std::string SubjectOf(const std::string& name);
 std::string HeadSubjectOf(const std::string& name);
 
-/// The headers of a message, with what makes a second copy of it none (its session and
-/// position) and its place in the log: it is refused anywhere else. `after`: sequence of the
-/// one before.
+/// Where a message belongs: it is refused anywhere else.
+struct Place {
+  std::uint64_t sequence = 0;  ///< of the message before it; 0: it is the first
+  /// Id of that one; "": it is known to be there. Until then somebody else's message may have
+  /// that sequence, and the one before be refused.
+  std::string id = {};
+};
+
+/// What makes a second copy of a message none. `after`: of its place; 0 if it has none.
+std::string IdOf(const BlockHeader& header, std::uint64_t after);
+/// The headers of a message, with its id and its place in the log; nothing: wherever that ends.
 Headers EncodeEntry(const BlockHeader& header, const Note& note,
-                    std::optional<std::uint64_t> after);
+                    const std::optional<Place>& place);
 /// Nothing if it is no block of the log, or damaged: `*why`.
 std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
                                  std::string* why);
@@ -128,6 +136,10 @@ class Log {
   /// The request for a message, for who asks for several at once.
   static std::string ReadRequest(std::uint64_t sequence);
   std::string ReadSubject() const;
+  /// For the first message from `sequence` on, whichever it is.
+  std::string NextRequest(std::uint64_t sequence) const;
+  /// Of an answer to either; nothing: there is no such message.
+  static std::optional<std::uint64_t> SequenceOf(const Message& answer);
   /// As Read returns it.
   static std::optional<Entry> ParseRead(const Message& answer, std::uint64_t sequence);
 

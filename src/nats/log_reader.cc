@@ -24,6 +24,7 @@ constexpr auto kLagMayTake = std::chrono::milliseconds(300);  // then the leader
 constexpr auto kLagIsTooLong = std::chrono::seconds(10);      // then another server is
 constexpr auto kAskAgain =
     std::chrono::milliseconds(5);  // a server that lags behind the leader
+constexpr std::size_t kMostReadPoints = 16;
 constexpr std::uint64_t kMostResults = 16 * 1024 * 1024;
 
 std::uint64_t ToNumber(std::string_view digits) {
@@ -126,7 +127,7 @@ void LogReader::Serve() {
   log_ = std::make_unique<Log>(*connection_, options_);
   inbox_ = Connection::NewInbox();
   // What is read live goes on where it was.
-  next_read_ = {};
+  read_points_.clear();
   last_.reset();
   refreshed_ = {};
   connection_->Subscribe(inbox_ + ".*", kAnswers);
@@ -361,7 +362,7 @@ void LogReader::OnHello(const Hello& hello) {
     welcome.past.push_back({past.session, past.end});
   }
   welcome.heartbeat_ms = 1000;
-  next_read_ = {};
+  read_points_.clear();
   Post(welcome);
 }
 
@@ -397,11 +398,7 @@ void LogReader::OnRead(control::Read read) {
   }
   const bool exact = read.from.kind == control::ReadFrom::Kind::kLast;
   at = std::min(at, head());
-  std::uint64_t sequence =
-      next_read_.sequence >= state_.first && next_read_.position == at &&
-              next_read_.sequence != 0
-          ? next_read_.sequence
-          : FirstThatIsNot([at](const Entry& entry) { return EndOf(entry.header) <= at; });
+  std::uint64_t sequence = FindSequence(at);
   std::uint64_t left = read.max;
   done.next = at;
   bool any = false;
@@ -416,7 +413,8 @@ void LogReader::OnRead(control::Read read) {
       if (any) break;  // what came so far is an answer; the next one says what is missing
       done.outcome = control::Done::Outcome::kGone;
       done.tail = entry ? entry->header.position : head();
-      if (sequence > state_.first) {
+      const auto oldest = SoundFrom(state_.first);
+      if (!entry || (oldest && oldest->sequence < entry->sequence)) {
         done.reason = "the cluster never had it, or it is damaged there";
       }
       Post(done);
@@ -443,7 +441,8 @@ void LogReader::OnRead(control::Read read) {
     any = true;
     Post(Block{header, bytes, false});
   }
-  next_read_ = {done.next, sequence};
+  read_points_.push_back({done.next, sequence});
+  if (read_points_.size() > kMostReadPoints) read_points_.pop_front();
   done.tail = 0;
   if (done.next >= head() && ended()) Post(Block{HeaderOf(*last_), {}, false});
   Post(done);
@@ -503,6 +502,13 @@ void LogReader::ReadLive() {
 }
 
 // ---- where it begins ----
+
+/// The first message that ends behind `at`: without a search where a read has ended there.
+std::uint64_t LogReader::FindSequence(Position at) {
+  const auto found = std::ranges::find(read_points_, at, &ReadPoint::position);
+  if (found != read_points_.end() && found->sequence >= state_.first) return found->sequence;
+  return FirstThatIsNot([at](const Entry& entry) { return EndOf(entry.header) <= at; });
+}
 
 std::optional<Position> LogReader::FindLastRecords(std::uint64_t count) {
   const RecordFormat format = last_->note.records;

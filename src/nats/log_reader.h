@@ -55,8 +55,8 @@ class LogReader {
   LogReader& operator=(const LogReader&) = delete;
 
   void Tell(Order order);
-  /// Nothing more comes, and nothing is asked any more. Does not wait, as the destructor does:
-  /// for 2 s, if no server answers.
+  /// Nothing more comes, and nothing is asked any more. Does not wait, as the destructor does
+  /// for what is under way: 2 s for each server, if none answers.
   void Stop();
   /// Forgets all orders, and what came of them; connects anew, to any server.
   void Reset();
@@ -88,6 +88,7 @@ class LogReader {
   std::optional<Entry> SoundFrom(std::uint64_t sequence);
   template <typename IsBefore>
   std::uint64_t FirstThatIsNot(IsBefore is_before);
+  std::uint64_t FindSequence(Position at);
   std::optional<Position> FindLastRecords(std::uint64_t count);
   Position FindSince(std::int64_t time_ns);
   BlockHeader HeaderOf(const Entry& entry) const;
@@ -115,10 +116,11 @@ class LogReader {
   bool live_ = false;
   std::uint64_t live_next_ = 0;
   TimePoint refreshed_{};  // state_, or a head of the publisher came
-  struct {
+  struct ReadPoint {
     Position position = 0;
     std::uint64_t sequence = 0;  // of the message that begins there, or is the first behind it
-  } next_read_;
+  };
+  std::deque<ReadPoint> read_points_;  // where the last few reads ended
   std::thread thread_;
 };
 

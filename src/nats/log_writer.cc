@@ -49,17 +49,16 @@ std::string Differences(const LogOptions& asked, const LogState& is) {
   const auto limit = [](bool any, const std::string& value) {
     return any ? value : "no limit";
   };
-  if (is.copies != asked.replicas) {
-    add(std::to_string(is.copies) + " replicas, not " + std::to_string(asked.replicas));
+  if (is.num_replicas != asked.replicas) {
+    add(std::to_string(is.num_replicas) + " replicas, not " + std::to_string(asked.replicas));
   }
-  if (asked.retain_bytes != 0 && is.retain_bytes != asked.retain_bytes) {
-    add("a size of " + limit(is.retain_bytes != 0, FormatSize(is.retain_bytes)) + ", not " +
+  if (asked.retain_bytes != 0 && is.max_bytes != asked.retain_bytes) {
+    add("a size of " + limit(is.max_bytes != 0, FormatSize(is.max_bytes)) + ", not " +
         FormatSize(asked.retain_bytes));
   }
-  if (asked.retain_ns != 0 && is.retain_ns != asked.retain_ns) {
-    add("an age of " +
-        limit(is.retain_ns != 0, FormatDuration(std::chrono::nanoseconds(is.retain_ns))) +
-        ", not " + FormatDuration(std::chrono::nanoseconds(asked.retain_ns)));
+  if (asked.retain_age.count() != 0 && is.age != asked.retain_age) {
+    add("an age of " + limit(is.age.count() != 0, FormatDuration(is.age)) + ", not " +
+        FormatDuration(asked.retain_age));
   }
   return text;
 }
@@ -222,6 +221,7 @@ bool LogWriter::ResumeAt(Log& log) {
     const bool stored = is_last ? finished : EndOf(item.header) <= EndOf(last->header);
     if (!stored) break;
     state_.confirmed = std::max(state_.confirmed, EndOf(item.header));
+    records_ = item.header.records_before + item.header.records;
     bytes_ -= item.bytes.size();
     items_.pop_front();
     ++first_;
@@ -233,16 +233,18 @@ bool LogWriter::ResumeAt(Log& log) {
 void LogWriter::SendWhatFits(Connection& connection, const std::string& inbox) {
   for (;;) {
     Item item;
+    Place place = {sequence_ + sent_};
     {
       const std::lock_guard lock(mutex_);
       if (sent_ == items_.size()) return;
       items_[sent_].sent = Clock::now();
       item = items_[sent_];
+      if (sent_ > 0) place.id = IdOf(items_[sent_ - 1].header, place.sequence - 1);
     }
     Note note = note_;
     note.left = item.left;
     connection.Publish(SubjectOf(options_.name), inbox + "." + std::to_string(first_ + sent_),
-                       EncodeEntry(item.header, note, sequence_ + sent_), item.bytes.bytes);
+                       EncodeEntry(item.header, note, place), item.bytes.bytes);
     ++sent_;
   }
 }
@@ -298,14 +300,13 @@ bool LogWriter::Acknowledge(std::uint64_t number, const Message& message) {
 // Who keeps the log, and where it begins: what comes of it is not waited for.
 void LogWriter::Look(Connection& connection, const Log& log, const std::string& inbox) {
   connection.Publish(log.HeadSubject(), inbox + "." + std::string(kHeadAnswer), {}, {});
-  if (log_first_ == first_seen_) return;
-  first_asked_ = log_first_;
+  if (log_first_ <= first_seen_) return;
   connection.Publish(log.ReadSubject(), inbox + "." + std::string(kFirstAnswer), {},
-                     AsBytes(Log::ReadRequest(log_first_)));
+                     AsBytes(log.NextRequest(log_first_)));
 }
 
 void LogWriter::OnHead(const LogState& state) {
-  log_age_ns_ = state.retain_ns;
+  log_age_ = state.age;
   if (!state.empty()) log_first_ = std::max(log_first_, state.first);
   {
     const std::lock_guard lock(mutex_);
@@ -315,22 +316,24 @@ void LogWriter::OnHead(const LogState& state) {
 }
 
 void LogWriter::OnFirst(const Message& message) {
-  if (first_asked_ != log_first_) return;
-  const auto entry = Log::ParseRead(message, log_first_);
-  if (!entry) return;  // it is gone by now, or that server does not have it yet
-  if (entry->header.session == 0) {
-    ++log_first_;  // somebody else's
+  const auto sequence = Log::SequenceOf(message);
+  if (!sequence || *sequence < log_first_) return;  // what it says has changed meanwhile
+  const auto entry = Log::ParseRead(message, *sequence);
+  if (!entry || entry->header.session == 0) {
+    log_first_ = *sequence + 1;  // somebody else's: the next one says it
     return;
   }
-  first_seen_ = log_first_;
-  const std::lock_guard lock(mutex_);
-  state_.tail = entry->header.position;
+  first_seen_ = *sequence;
+  {
+    const std::lock_guard lock(mutex_);
+    state_.tail = entry->header.position;
+  }
+  notify_();
 }
 
 // A log of which everything has expired says no more where it ends.
 void LogWriter::StayInLog() {
-  const auto age = std::chrono::nanoseconds(log_age_ns_);
-  if (age.count() == 0 || Clock::now() - acknowledged_ < age / 2) return;
+  if (log_age_.count() == 0 || Clock::now() - acknowledged_ < log_age_ / 2) return;
   const std::lock_guard lock(mutex_);
   if (!items_.empty()) return;
   Item item;

@@ -24,8 +24,7 @@ struct Continuation {
   std::uint64_t records = 0;   ///< that ended before it
   std::uint64_t sequence = 0;  ///< of the newest message; 0: none
   std::size_t max_bytes = 0;   ///< of a message
-  /// In which the log that was there differs from what was asked for, for people; "": in
-  /// nothing.
+  /// What the log that was there has otherwise than it was asked for, for people; "": nothing.
   std::string differs = {};
 };
 
@@ -50,7 +49,7 @@ class LogWriter {
     Position confirmed = 0;  ///< everything before it is in the log, or was lost before it came
     bool ended = false;      ///< so is what Finish was called with
     std::optional<Position> tail = {};  ///< where the log begins, as it was seen last
-    /// Where it is kept, as the leader said last; none while it is away.
+    /// Where it is kept, as the leader has said since the link was made.
     std::vector<control::Replica> replicas = {};
   };
 
@@ -106,14 +105,13 @@ class LogWriter {
   State state_;
 
   // The thread's:
-  std::size_t sent_ = 0;         // of items_
-  std::uint64_t first_ = 0;      // number of items_.front(), of all that there ever were
-  std::uint64_t sequence_ = 0;   // of the message behind which items_.front() belongs
-  std::uint64_t records_ = 0;    // that end before what is confirmed
-  TimePoint acknowledged_{};     // something was, last
-  std::int64_t log_age_ns_ = 0;  // after which its messages expire; 0: never
-  std::uint64_t log_first_ = 0;  // its oldest message
-  std::uint64_t first_asked_ = 0;
+  std::size_t sent_ = 0;          // of items_
+  std::uint64_t first_ = 0;       // number of items_.front(), of all that there ever were
+  std::uint64_t sequence_ = 0;    // of the message behind which items_.front() belongs
+  std::uint64_t records_ = 0;     // that end before what is confirmed
+  TimePoint acknowledged_{};      // something was, last
+  Duration log_age_{0};           // after which its messages expire; 0: never
+  std::uint64_t log_first_ = 0;   // its oldest message
   std::uint64_t first_seen_ = 0;  // of which state_.tail is
   std::thread thread_;
 };

@@ -31,7 +31,7 @@ class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
         reporter_(reporter) {
     log_.replicas = options_.replicas;
     log_.retain_bytes = options_.retain_bytes;
-    log_.retain_ns = options_.retain_age.count();
+    log_.retain_age = options_.retain_age;
     note_.stream = options_.stream;
     note_.records = options_.records;
     note_.started_ns = WallNow();
@@ -84,7 +84,6 @@ class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
   void Finish(std::optional<std::uint32_t> end_status, std::function<void()> on_done) override {
     end_status_ = end_status;
     finishing_ = true;
-    older_->ExpectEnd();
     on_done_ = std::move(on_done);
     Fill();
     Look();

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "programs/cluster_source.h"
+#include "subscribe/fallback_ranges.h"
 #include "subscribe/range_reader.h"
 
 namespace pipedup {
@@ -49,18 +50,31 @@ control::Hello OlderHello(control::Hello hello, const std::string& stream) {
   return hello;
 }
 
-/// A cluster is asked where there is one: it keeps more than anybody else.
+/// A cluster is asked first where there is one: it keeps more than anybody else.
 std::unique_ptr<AnyRangeReader> AskParents(Context& context, EventLoop& loop,
                                            const RelayOptions& options, control::Hello hello,
                                            const control::Welcome& session,
                                            RangeReaderEvents& events) {
-  const auto cluster = std::ranges::find(options.from, Endpoint::Kind::kNats, &Endpoint::kind);
-  if (cluster != options.from.end()) {
-    return ReadRangesFromCluster(loop, *cluster, options.publish.nats, session.session, events);
+  std::vector<Endpoint> publishers;
+  const Endpoint* cluster = nullptr;
+  for (const Endpoint& parent : options.from) {
+    if (parent.kind != Endpoint::Kind::kNats) {
+      publishers.push_back(parent);
+    } else if (cluster == nullptr) {
+      cluster = &parent;
+    }
   }
-  return std::make_unique<RangeReader>(context, loop, options.from,
-                                       OlderHello(std::move(hello), session.stream),
-                                       session.session, options.dead_after, events);
+  const auto ask_cluster = [&](RangeReaderEvents& to) {
+    return ReadRangesFromCluster(loop, *cluster, options.publish.nats, session.session, to);
+  };
+  const auto ask_publishers = [&](RangeReaderEvents& to) {
+    return std::make_unique<RangeReader>(context, loop, publishers,
+                                         OlderHello(hello, session.stream), session.session,
+                                         options.dead_after, to);
+  };
+  if (cluster == nullptr) return ask_publishers(events);
+  if (publishers.empty()) return ask_cluster(events);
+  return std::make_unique<FallbackRanges>(ask_cluster, ask_publishers, events);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ ServerOptions Guarded(ServerOptions options, Connections& connections) {
 
 PublishedStreamOptions WithOlder(PublishedStreamOptions options, OlderBlocks* older) {
   options.older = older;
+  options.older_stays = older != nullptr;
   return options;
 }
 

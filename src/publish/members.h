@@ -17,7 +17,7 @@
 
 namespace pipedup {
 
-/// What came of asking a relay's parent.
+/// What came of asking OlderBlocks.
 struct OlderEnd {
   std::optional<control::Done> done;  ///< nothing: it did not answer
   bool any = false;                   ///< blocks came before it
@@ -29,7 +29,7 @@ struct PendingRead {
   bool started = false;  ///< `next` and `left` are known
   Position next = 0;
   std::uint64_t left = 0;
-  // Of what is older than the journal, while a relay's parent is asked for it:
+  // Of what is older than the journal, while OlderBlocks is asked for it:
   std::uint64_t ticket = 0;                ///< of the question; 0: none is under way
   std::deque<Block> older = {};            ///< came, and was not sent yet
   bool any = false;                        ///< some has come

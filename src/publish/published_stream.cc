@@ -180,8 +180,8 @@ void PublishedStream::ApplyPolicy() {
   loop_.Cancel(policy_due_);
   policy_due_ = 0;
   const SlowDecision decision = policy_.Decide(
-      members_, journal_.head(), [this](Position from) { return journal_.CostSince(from); },
-      loop_.now());
+      members_, journal_.head(), options_.older_stays ? journal_.tail() : 0,
+      [this](Position from) { return journal_.CostSince(from); }, loop_.now());
   journal_.KeepFrom(decision.keep_from);
   for (Member* member : decision.let_go) {
     server_.control().SendLetGo(

@@ -30,6 +30,8 @@ struct PublishedStreamOptions {
   /// another publisher of the session at its endpoint before has come back by then.
   Duration stay = {};
   OlderBlocks* older = nullptr;  ///< who has what is older than the journal; null: nobody
+  /// It keeps that for long: --slow wait does not wait for those who still read it there.
+  bool older_stays = false;
   std::vector<std::string> path =
       {};  ///< ids of the relays that it came through, this included
 };

@@ -13,7 +13,7 @@ std::uint64_t SlowPolicy::WindowOf(const Member& member) const {
   return member.window > 0 ? member.window : options_.window;
 }
 
-SlowDecision SlowPolicy::Decide(Members& members, Position head,
+SlowDecision SlowPolicy::Decide(Members& members, Position head, Position served_elsewhere,
                                 const std::function<std::uint64_t(Position)>& cost_since,
                                 TimePoint now) {
   SlowDecision decision;
@@ -23,6 +23,7 @@ SlowDecision SlowPolicy::Decide(Members& members, Position head,
   Member* slowest = nullptr;
   for (auto& [id, member] : members.all()) {
     if (!member.Counts() || member.at_end) continue;
+    if (member.position < served_elsewhere && !member.local) continue;
     if (member.let_go) {
       // It stalled, and is waited for again once it is back within the window.
       if (cost_since(member.position) >= WindowOf(member)) continue;

@@ -39,8 +39,9 @@ class SlowPolicy {
  public:
   explicit SlowPolicy(SlowPolicyOptions options) : options_(options) {}
 
-  /// Looks at all members. `cost_since` says what the journal holds from a position on.
-  SlowDecision Decide(Members& members, Position head,
+  /// Looks at all members. Nobody waits for those that stand before `served_elsewhere`.
+  /// `cost_since` says what the journal holds from a position on.
+  SlowDecision Decide(Members& members, Position head, Position served_elsewhere,
                       const std::function<std::uint64_t(Position)>& cost_since, TimePoint now);
   const SlowPolicyCounters& counters() const { return counters_; }
   const SlowPolicyOptions& options() const { return options_; }

@@ -22,6 +22,7 @@ class RangeReaderEvents {
   virtual bool MoreIsNeeded() const = 0;
 };
 
+/// Questions are answered one after the other. From the loop, as what comes of them.
 class AnyRangeReader {
  public:
   virtual ~AnyRangeReader() = default;

@@ -343,6 +343,14 @@ def somebody_else_writes(stage: Stage) -> None:
                 pass
 
     publisher = stage.publish()
+
+    def write_often() -> None:
+        for _ in range(30):
+            write()
+            time.sleep(0.05)
+
+    # Such a message may take the place of one that is under way, and let the next one in.
+    stage.produce(publisher, write_often, rate=16 * MIB)
     for part in range(3):
         write()
         text = lines(f"part {part}", 0, 20_000)

@@ -90,6 +90,12 @@ TEST_P(JournalCopyTest, BeginsWhereItIsTold) {
   EXPECT_EQ(copy_->tail(), 1000U);
   EXPECT_EQ(copy_->head(), 1000U);
   EXPECT_EQ(copy_->records(), 30U);
+  // Nothing is in it yet, and whoever has come early may ask.
+  EXPECT_EQ(copy_->FindLast(0), 1000U);
+  EXPECT_EQ(copy_->FindLast(10), 1000U);
+  EXPECT_EQ(copy_->FindSince(1), 1000U);
+  EXPECT_EQ(copy_->CostSince(400), 600U);
+  EXPECT_EQ(copy_->NextSound(400), 1000U);
   Add(1000, "one\ntwo\n", 31);
   EXPECT_EQ(copy_->tail(), 1000U);
   EXPECT_EQ(copy_->head(), 1008U);

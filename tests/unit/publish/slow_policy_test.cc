@@ -25,9 +25,10 @@ class SlowPolicyTest : public testing::Test {
     member->position = position;
     member->progressed = now_;
   }
-  SlowDecision Decide(Position head) {
+  SlowDecision Decide(Position head, Position served_elsewhere = 0) {
     return policy_.Decide(
-        members_, head, [head](Position from) { return head - std::min(head, from); }, now_);
+        members_, head, served_elsewhere,
+        [head](Position from) { return head - std::min(head, from); }, now_);
   }
 
   SlowPolicy policy_{{true, kWindow, seconds(30)}};
@@ -39,11 +40,26 @@ TEST_F(SlowPolicyTest, WithDropNobodyIsWaitedForAndNothingIsKept) {
   SlowPolicy drop({false, kWindow, seconds(30)});
   Join("a", 0);
   const SlowDecision decision = drop.Decide(
-      members_, 5000, [](Position) { return std::uint64_t{5000}; }, now_);
+      members_, 5000, 0, [](Position) { return std::uint64_t{5000}; }, now_);
   EXPECT_FALSE(decision.hold);
   EXPECT_EQ(decision.waits_for, nullptr);
   EXPECT_EQ(decision.keep_from, UINT64_MAX);
   EXPECT_TRUE(decision.let_go.empty());
+}
+
+TEST_F(SlowPolicyTest, WhoIsServedElsewhereIsNotWaitedFor) {
+  Join("late", 999);
+  Member& cluster = Join("cluster", 1000);
+  EXPECT_TRUE(Decide(5000, 0).hold);
+  SlowDecision decision = Decide(5000, 1000);
+  EXPECT_EQ(decision.waits_for, &cluster);
+  EXPECT_EQ(decision.keep_from, 1000U);
+  MoveTo("cluster", 5000);
+  decision = Decide(5000, 1000);
+  EXPECT_FALSE(decision.hold);
+  cluster.local = true;
+  MoveTo("cluster", 500);
+  EXPECT_EQ(Decide(5000, 1000).waits_for, &cluster) << "it is what serves the others";
 }
 
 TEST_F(SlowPolicyTest, WithoutMembersNothingIsKept) {
