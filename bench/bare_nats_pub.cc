@@ -12,6 +12,7 @@
 namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
+constexpr std::int64_t kPatienceMs = 30'000;
 constexpr std::int64_t kWindow = 8 * 1024 * 1024 / kBlock;
 
 void Check(const char* what, natsStatus status) {
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   jsOptions options;
   Check("options", jsOptions_Init(&options));
   options.PublishAsync.MaxPending = kWindow;
+  options.PublishAsync.StallWait = kPatienceMs;  // a cluster may pause
   Check("js", natsConnection_JetStream(&js, connection, &options));
   const std::string subject = std::string("bare.") + argv[2];
   const char* subjects[] = {subject.c_str()};
