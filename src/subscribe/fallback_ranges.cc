@@ -15,22 +15,21 @@ const control::Done* Better(const control::Done* a, const control::Done* b) {
 }  // namespace
 
 FallbackRanges::FallbackRanges(const Make& first, const Make& second, RangeReaderEvents& events)
-    : events_(events), first_(first(*this)), second_(second(*this)) {}
+    : events_(events), readers_{first(*this), second(*this)} {}
 
 bool FallbackRanges::Ask(std::uint64_t ticket, const control::ReadFrom& from,
                          std::uint64_t max) {
-  if (!first_->Ask(ticket, from, max)) return false;
-  questions_[ticket] = {from, max};
+  if (!readers_[preferred_]->Ask(ticket, from, max)) return false;
+  questions_[ticket] = {from, max, preferred_};
   return true;
 }
 
 void FallbackRanges::ExpectEnd() {
-  first_->ExpectEnd();
-  second_->ExpectEnd();
+  for (const auto& reader : readers_) reader->ExpectEnd();
 }
 
 bool FallbackRanges::expects_end() const {
-  return first_->expects_end() && second_->expects_end();
+  return readers_[0]->expects_end() && readers_[1]->expects_end();
 }
 
 void FallbackRanges::OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
@@ -50,14 +49,16 @@ void FallbackRanges::OnRangeDone(std::uint64_t ticket, const control::Done* done
   if (found == questions_.end()) return;
   Question& question = found->second;
   const bool has_it = done != nullptr && done->outcome != control::Done::Outcome::kGone;
-  if (!has_it && !std::exchange(question.second, true)) {
-    if (done != nullptr) question.first_said = *done;
-    if (second_->Ask(ticket, question.from, question.max)) return;
+  if (!has_it && !std::exchange(question.last, true)) {
+    if (done != nullptr) question.said = *done;
+    question.asked = 1 - question.asked;
+    if (readers_[question.asked]->Ask(ticket, question.from, question.max)) return;
+  } else if (has_it && question.last && !question.said) {
+    preferred_ = question.asked;  // the other one did not answer
   }
-  const std::optional<control::Done> first_said = question.first_said;
+  const std::optional<control::Done> said = question.said;
   questions_.erase(found);
-  events_.OnRangeDone(ticket,
-                      has_it ? done : Better(done, first_said ? &*first_said : nullptr));
+  events_.OnRangeDone(ticket, has_it ? done : Better(done, said ? &*said : nullptr));
 }
 
 }  // namespace pipedup

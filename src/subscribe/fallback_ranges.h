@@ -1,6 +1,8 @@
-// Ranges that two may have: what the first one does not have is asked of the second.
+// Ranges that two may have: what one does not have is asked of the other.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -11,6 +13,8 @@
 
 namespace pipedup {
 
+/// The first one is asked first, until it does not answer and the second one does; then that
+/// one is, and so on.
 class FallbackRanges final : public AnyRangeReader, private RangeReaderEvents {
  public:
   using Make = std::function<std::unique_ptr<AnyRangeReader>(RangeReaderEvents&)>;
@@ -18,8 +22,8 @@ class FallbackRanges final : public AnyRangeReader, private RangeReaderEvents {
   /// Both are made here. `events` must outlive it.
   FallbackRanges(const Make& first, const Make& second, RangeReaderEvents& events);
 
-  /// False: the first one takes no more questions at a time. Where the second one does not,
-  /// what the first one has said stands.
+  /// False: who is asked first takes no more questions at a time. Where the other one does
+  /// not, what has been said stands.
   bool Ask(std::uint64_t ticket, const control::ReadFrom& from, std::uint64_t max) override;
   void ExpectEnd() override;
   bool expects_end() const override;
@@ -27,9 +31,10 @@ class FallbackRanges final : public AnyRangeReader, private RangeReaderEvents {
  private:
   struct Question {
     control::ReadFrom from = {};
-    std::uint64_t max = 0;  ///< that has not come
-    bool second = false;    ///< who is asked
-    std::optional<control::Done> first_said = {};
+    std::uint64_t max = 0;                   ///< that has not come
+    std::size_t asked = 0;                   ///< the index of who is
+    bool last = false;                       ///< the other one was asked before
+    std::optional<control::Done> said = {};  ///< by that one
   };
 
   void OnRangeBlock(std::uint64_t ticket, const BlockHeader& header,
@@ -39,8 +44,8 @@ class FallbackRanges final : public AnyRangeReader, private RangeReaderEvents {
 
   RangeReaderEvents& events_;
   std::map<std::uint64_t, Question> questions_;  // by ticket
-  const std::unique_ptr<AnyRangeReader> first_;
-  const std::unique_ptr<AnyRangeReader> second_;
+  const std::array<std::unique_ptr<AnyRangeReader>, 2> readers_;
+  std::size_t preferred_ = 0;  // index of who is asked first
 };
 
 }  // namespace pipedup

@@ -399,6 +399,26 @@ def what_is_older_is_in_the_cluster(stage: Stage) -> None:
             raise AssertionError(f"{one.name}: status {status}, {len(one.output())} bytes, not {len(wanted)}")
 
 
+def what_is_older_is_at_the_publisher_alone(stage: Stage) -> None:
+    """The cluster has gone for good: a relay of both asks the publisher for what it does not keep."""
+    publisher = stage.publish()
+    relayed = f"ipc://{stage.directory}/relayed"
+    relay = stage.run(["pipedup-relay", "--from", stage.url, "--from", stage.data, "--bind", relayed,
+                       "--retain", "1MiB", "--give-up", 0], "relay")
+    wait_until(lambda: relay.events("listening"), "the relay listens")
+    stage.produced = lines("line", 0, 200_000)
+    publisher.process.stdin.write(stage.produced)
+    publisher.process.stdin.flush()
+    early = stage.subscribe("early", relayed)
+    wait_until(lambda: has(early, stage.produced[-100:]), "the relay has all")
+    stage.cluster.end()
+    late = stage.subscribe("late", relayed)
+    wait_until(lambda: has(late, stage.produced[-100:]), "so has the late one")
+    for one in (early, late):
+        if one.output() != stage.produced or one.events("gap"):
+            raise AssertionError(f"{one.name}: {len(one.output())} bytes, gaps {one.events('gap')}")
+
+
 def top_shows_the_servers(stage: Stage) -> None:
     """Which one leads, and which is away; and that the cluster takes nothing."""
     publisher = stage.publish()
@@ -591,6 +611,7 @@ SCENARIOS = [
     somebody_else_writes,
     only_known_users,
     what_is_older_is_in_the_cluster,
+    what_is_older_is_at_the_publisher_alone,
     top_shows_the_servers,
     one_takes_over_from_a_busy_one,
     two_go_on_with_one_session,

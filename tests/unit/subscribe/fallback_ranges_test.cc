@@ -91,6 +91,21 @@ TEST_F(FallbackRangesTest, WhatTheFirstDoesNotTellIsAskedOfTheSecond) {
   EXPECT_EQ(told_, (Told{"7 block 90", "7 block 120", "7 done"}));
 }
 
+TEST_F(FallbackRangesTest, TheOneThatAnsweredInTheOthersPlaceIsAskedFirstFromThenOn) {
+  const Done done;
+  const Done gone = Gone(200);
+  ASSERT_TRUE(ranges_.Ask(7, {ReadFrom::Kind::kPosition, 100}, 50));
+  first_->events.OnRangeDone(7, nullptr);
+  second_->events.OnRangeDone(7, &done);
+  ASSERT_TRUE(ranges_.Ask(8, {ReadFrom::Kind::kPosition, 200}, 50));
+  EXPECT_EQ(second_->asked.back(), "8 from 200 max 50");
+  second_->events.OnRangeDone(8, &gone);
+  EXPECT_EQ(first_->asked.back(), "8 from 200 max 50");
+  first_->events.OnRangeDone(8, &done);
+  ASSERT_TRUE(ranges_.Ask(9, {ReadFrom::Kind::kPosition, 300}, 50));
+  EXPECT_EQ(second_->asked.back(), "9 from 300 max 50") << "it has answered";
+}
+
 TEST_F(FallbackRangesTest, OfTwoWhoDoNotHaveItTheOneThatBeginsFirstIsBelieved) {
   for (const auto& [first, second] : {std::pair{200, 300}, std::pair{300, 200}}) {
     told_.clear();
