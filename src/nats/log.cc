@@ -23,7 +23,6 @@ constexpr const char* kBlockHeader = "Pipedup-Block";
 constexpr const char* kNoteHeader = "Pipedup-Session";
 constexpr const char* kIdHeader = "Nats-Msg-Id";
 constexpr const char* kPlaceHeader = "Nats-Expected-Last-Sequence";
-constexpr const char* kBeforeHeader = "Nats-Expected-Last-Msg-Id";
 constexpr const char* kSequenceHeader = "Nats-Sequence";
 constexpr std::chrono::nanoseconds kAwayAfter = std::chrono::seconds(4);
 constexpr int kWrongSequence = 10071;
@@ -163,20 +162,17 @@ std::string HeadSubjectOf(const std::string& name) {
   return "pipedup." + name + ".head";
 }
 
-std::string IdOf(const BlockHeader& header, std::uint64_t after) {
-  const std::string id = Hex(header.session) + ":" + std::to_string(header.position);
-  if (header.kind == BlockKind::kData) return id;
-  // These have a place in the log and none in the stream: they may come again there.
-  return id + ":" + std::to_string(after) + ":" + std::to_string(header.time_ns);
-}
-
 Headers EncodeEntry(const BlockHeader& header, const Note& note,
-                    const std::optional<Place>& place) {
+                    std::optional<std::uint64_t> after) {
+  std::string id = Hex(header.session) + ":" + std::to_string(header.position);
+  // These have a place in the log and none in the stream: they may come again there.
+  if (header.kind != BlockKind::kData) {
+    id += ":" + std::to_string(after.value_or(0)) + ":" + std::to_string(header.time_ns);
+  }
   Headers headers = {{kBlockHeader, ToHex(EncodeHeader(header))},
                      {kNoteHeader, EncodeNote(note)},
-                     {kIdHeader, IdOf(header, place ? place->sequence : 0)}};
-  if (place) headers.emplace_back(kPlaceHeader, std::to_string(place->sequence));
-  if (place && !place->id.empty()) headers.emplace_back(kBeforeHeader, place->id);
+                     {kIdHeader, id}};
+  if (after) headers.emplace_back(kPlaceHeader, std::to_string(*after));
   return headers;
 }
 
@@ -311,30 +307,33 @@ std::string Log::HeadSubject() const {
 }
 
 std::optional<Entry> Log::Last(const LogState& state) {
-  const TimePoint deadline = Clock::now() + kPatience;
-  for (std::uint64_t sequence = state.last; sequence >= state.first && sequence > 0;) {
-    // The leader has all that was acknowledged; the server that is read has it soon.
-    const auto entry = Read(sequence);
+  for (std::uint64_t sequence = state.last; sequence >= state.first && sequence > 0;
+       --sequence) {
+    auto entry = ReadSurely(sequence);
     if (entry && entry->header.session != 0) return entry;
-    if (entry) {
-      --sequence;
-    } else if (Clock::now() > deadline && !Has(sequence)) {
-      --sequence;
-    } else if (Clock::now() > deadline) {
-      throw Error("nats: stream " + options_.name + ": no server has its last message",
-                  kExitUnreachable);
-    } else {
-      std::this_thread::sleep_for(kLookAgain);
-    }
   }
   return std::nullopt;
 }
 
+std::optional<Entry> Log::ReadSurely(std::uint64_t sequence) {
+  const TimePoint deadline = Clock::now() + kPatience;
+  for (;;) {
+    // The leader has all that was acknowledged; the server that is read has it soon.
+    if (auto entry = Read(sequence)) return entry;
+    if (Clock::now() > deadline) {
+      if (!Has(sequence)) return std::nullopt;
+      throw Error("nats: stream " + options_.name + ": no server has message " +
+                      std::to_string(sequence),
+                  kExitUnreachable);
+    }
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
+
 Acknowledgement Log::Append(const BlockHeader& header, const Note& note,
                             std::optional<std::uint64_t> after) {
-  const auto place = after ? std::optional(Place{*after}) : std::nullopt;
   const auto answer = connection_.Request(SubjectOf(options_.name),
-                                          EncodeEntry(header, note, place), {}, kPatience);
+                                          EncodeEntry(header, note, after), {}, kPatience);
   if (!answer) {
     throw Error("nats: stream " + options_.name + ": nothing is acknowledged",
                 kExitUnreachable);

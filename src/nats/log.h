@@ -73,19 +73,13 @@ inline Position EndOf(const BlockHeader& header) {
 std::string SubjectOf(const std::string& name);
 std::string HeadSubjectOf(const std::string& name);
 
-/// Where a message belongs: it is refused anywhere else.
-struct Place {
-  std::uint64_t sequence = 0;  ///< of the message before it; 0: it is the first
-  /// Id of that one; "": it is known to be there. Until then somebody else's message may have
-  /// that sequence, and the one before be refused.
-  std::string id = {};
-};
-
-/// What makes a second copy of a message none. `after`: of its place; 0 if it has none.
-std::string IdOf(const BlockHeader& header, std::uint64_t after);
-/// The headers of a message, with its id and its place in the log; nothing: wherever that ends.
+/// The headers of a message, with what makes a second copy of it none (its session and
+/// position) and its place in the log: it is refused where it is not behind the message of
+/// sequence `after`. Where somebody else's has taken that sequence, the message before it is
+/// refused, and it is not. (JetStream could be told the id of the one before as well, and its
+/// replicas then differ in what they take once one of them has been restarted.)
 Headers EncodeEntry(const BlockHeader& header, const Note& note,
-                    const std::optional<Place>& place);
+                    std::optional<std::uint64_t> after);
 /// Nothing if it is no block of the log, or damaged: `*why`.
 std::optional<Entry> DecodeEntry(const Message& message, std::uint64_t sequence,
                                  std::string* why);
@@ -125,6 +119,8 @@ class Log {
   /// The message, from whichever server has it. Nothing: it has not, or not yet. Damage, and a
   /// claim, is told as an entry without a session.
   std::optional<Entry> Read(std::uint64_t sequence);
+  /// The same of one that has been there; waits for servers that lag. Nothing: it is gone.
+  std::optional<Entry> ReadSurely(std::uint64_t sequence);
   /// Whether the leader has the message: who says so of a message that is not there, has to
   /// know.
   bool Has(std::uint64_t sequence);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -67,9 +68,7 @@ std::string Differences(const LogOptions& asked, const LogState& is) {
 
 Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Duration patience) {
   const TimePoint deadline = Clock::now() + patience;
-  std::optional<Continuation> tried;
-  BlockHeader mark;
-  mark.kind = BlockKind::kHead;
+  std::optional<Continuation> ours;  // what the newest mark of this publisher says
   for (;;) {
     try {
       Connection connection(options.cluster, std::make_shared<Mailbox>());
@@ -80,28 +79,36 @@ Continuation OpenLog(const LogOptions& options, Note note, SessionId fresh, Dura
         throw Error("nats: stream " + options.name + ": it is not there", kExitUnreachable);
       }
       const auto last = log.Last(*state);
-      const std::uint64_t sequence = state->last;
-      if (tried && last && last->header == mark) {  // the answer was lost, and not the mark
-        tried->sequence = last->sequence;
-        return *tried;
+      const bool is_ours = ours && last && last->header.session == ours->session &&
+                           last->note.started_ns == note.started_ns;
+      if (!is_ours) {
+        ours.emplace();
+        ours->session = fresh;
+        if (last) ours = ContinueAfter(*last, fresh);
       }
-      Continuation from;
-      from.session = fresh;
-      if (last) from = ContinueAfter(*last, fresh);
-      from.differs = Differences(options, *state);
-      from.max_bytes = std::min<std::size_t>(connection.max_bytes(), kMaxBlockBytes);
-      mark.session = from.session;
-      mark.position = from.position;
-      mark.records_before = from.records;
-      mark.time_ns = WallNow();
-      note.past = from.past;
-      tried = from;
-      const Acknowledgement answer = log.Append(mark, note, sequence);
-      if (answer.stored && answer.sequence == sequence + 1) {
-        from.sequence = answer.sequence;
-        return from;
+      ours->differs = Differences(options, *state);
+      ours->max_bytes = std::min<std::size_t>(connection.max_bytes(), kMaxBlockBytes);
+      note.past = ours->past;
+      BlockHeader mark;
+      mark.kind = BlockKind::kHead;
+      mark.session = ours->session;
+      mark.position = ours->position;
+      mark.records_before = ours->records;
+      // Of another publisher that writes at this moment, one message may come behind a mark:
+      // one that expected this sequence before itself. Two marks in a row, and it has stopped.
+      std::uint64_t sequence = state->last;
+      Acknowledgement answer;
+      answer.stored = true;
+      for (int i = is_ours ? 1 : 0; i < 2 && answer.stored; ++i) {
+        mark.time_ns = WallNow();
+        answer = log.Append(mark, note, sequence);
+        if (answer.stored && answer.sequence != ++sequence) answer.stored = false;
       }
-      if (!answer.misplaced || !last || Clock::now() > deadline) {
+      if (answer.stored) {
+        ours->sequence = sequence;
+        return *ours;
+      }
+      if (!answer.misplaced || Clock::now() > deadline) {
         throw Error("nats: stream " + options.name + ": " + answer.error, kExitUnreachable);
       }
       // Somebody writes all the time, and cannot behind a message that they do not know of.
@@ -194,6 +201,27 @@ void LogWriter::Run() {
   }
 }
 
+/// Where what is stored of what is not confirmed begins. Where somebody else's message has
+/// taken the place of one that was under way, that one is not there, and the next ones are.
+std::set<Position> LogWriter::Stored(Log& log, const LogState& state, const Entry& last) {
+  const Position confirmed = this->state().confirmed;
+  std::set<Position> there;
+  std::optional<Entry> entry = last;
+  for (std::uint64_t sequence = last.sequence; sequence >= state.first && sequence > 0;) {
+    if (entry && entry->header.session != 0) {
+      if (EndOf(entry->header) <= confirmed) break;
+      there.insert(entry->header.position);
+    }
+    if (--sequence >= state.first) entry = log.ReadSurely(sequence);
+  }
+  return there;
+}
+
+std::vector<LogWriter::Range> LogWriter::TakeLacks() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(lacks_, {});
+}
+
 /// Where the log stands decides what is sent next, whatever was acknowledged before. False if
 /// another publisher has been there.
 bool LogWriter::ResumeAt(Log& log) {
@@ -202,6 +230,7 @@ bool LogWriter::ResumeAt(Log& log) {
     throw Error("nats: stream " + options_.name + ": it was removed", kExitUnreachable);
   }
   const auto last = log.Last(*state);
+  const std::set<Position> there = last ? Stored(log, *state, *last) : std::set<Position>();
   const std::lock_guard lock(mutex_);
   sent_ = 0;
   sequence_ = state->last;
@@ -220,6 +249,9 @@ bool LogWriter::ResumeAt(Log& log) {
     const bool is_last = finishing_ && items_.size() == 1;
     const bool stored = is_last ? finished : EndOf(item.header) <= EndOf(last->header);
     if (!stored) break;
+    if (item.header.kind == BlockKind::kData && !there.contains(item.header.position)) {
+      lacks_.push_back({item.header.position, item.header.end()});
+    }
     state_.confirmed = std::max(state_.confirmed, EndOf(item.header));
     records_ = item.header.records_before + item.header.records;
     bytes_ -= item.bytes.size();
@@ -233,18 +265,16 @@ bool LogWriter::ResumeAt(Log& log) {
 void LogWriter::SendWhatFits(Connection& connection, const std::string& inbox) {
   for (;;) {
     Item item;
-    Place place = {sequence_ + sent_};
     {
       const std::lock_guard lock(mutex_);
       if (sent_ == items_.size()) return;
       items_[sent_].sent = Clock::now();
       item = items_[sent_];
-      if (sent_ > 0) place.id = IdOf(items_[sent_ - 1].header, place.sequence - 1);
     }
     Note note = note_;
     note.left = item.left;
     connection.Publish(SubjectOf(options_.name), inbox + "." + std::to_string(first_ + sent_),
-                       EncodeEntry(item.header, note, place), item.bytes.bytes);
+                       EncodeEntry(item.header, note, sequence_ + sent_), item.bytes.bytes);
     ++sent_;
   }
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,6 +68,13 @@ class LogWriter {
   /// Nothing more comes: a block that ends the stream, or a head, as which the session is left.
   void Finish(const BlockHeader& last);
   State state() const;
+  /// Bytes that the log lacks though it has what is behind them, as they were found since the
+  /// last call: somebody else has written to it meanwhile.
+  struct Range {
+    Position from = 0;
+    Position to = 0;
+  };
+  std::vector<Range> TakeLacks();
 
  private:
   struct Item {
@@ -80,6 +88,7 @@ class LogWriter {
   void Run();
   void Serve();
   bool ResumeAt(Log& log);
+  std::set<Position> Stored(Log& log, const LogState& state, const Entry& last);
   void SendWhatFits(Connection& connection, const std::string& inbox);
   bool OnLetter(const std::string& inbox, const Message& message);
   bool Acknowledge(std::uint64_t number, const Message& message);
@@ -103,6 +112,7 @@ class LogWriter {
   bool finishing_ = false;
   bool stopped_ = false;
   State state_;
+  std::vector<Range> lacks_;
 
   // The thread's:
   std::size_t sent_ = 0;          // of items_

@@ -118,7 +118,8 @@ class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
       if (!block) {
         const Position goes_on = std::max(journal_->NextSound(next_), journal_->tail());
         if (goes_on == next_) return;  // it passes: the next look is soon
-        Lose(goes_on);
+        Lose(next_, goes_on, "it was away for longer than --retain holds them");
+        next_ = goes_on;
         continue;
       }
       next_ = block->header.end();
@@ -137,15 +138,13 @@ class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
     }
   }
 
-  void Lose(Position to) {
-    const std::uint64_t bytes = to - next_;
+  void Lose(Position from, Position to, const std::string& why) {
+    const std::uint64_t bytes = to - from;
     lost_ += bytes;
     reporter_.Warn("cluster-gap",
                    "the cluster will not have " + std::to_string(bytes) + " bytes, positions " +
-                       std::to_string(next_) + " to " + std::to_string(to) +
-                       ": it was away for longer than --retain holds them",
-                   {{"from", next_}, {"to", to}, {"bytes", bytes}});
-    next_ = to;
+                       std::to_string(from) + " to " + std::to_string(to) + ": " + why,
+                   {{"from", from}, {"to", to}, {"bytes", bytes}});
   }
 
   void Look() {
@@ -153,6 +152,9 @@ class KeptInCluster final : public ClusterJournal, private RangeReaderEvents {
     Say(state);
     Fill();
     if (state.tail) tail_ = *state.tail;
+    for (const auto& lack : writer_->TakeLacks()) {
+      Lose(lack.from, lack.to, "somebody else has written to it at that moment");
+    }
     if (state.link != Link::kFenced) {
       const bool there = state.link == Link::kThere;
       stream_->ConfirmLocal(kMemberId,

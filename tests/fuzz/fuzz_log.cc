@@ -25,7 +25,7 @@ std::string HeaderText(fuzz::Input& input) {
 
 void CheckEntry(const Entry& entry) {
   std::string why;
-  const Message written("any", EncodeEntry(entry.header, entry.note, Place{1}),
+  const Message written("any", EncodeEntry(entry.header, entry.note, 1),
                         entry.bytes.bytes);
   const auto again = DecodeEntry(written, 2, &why);
   Require(again.has_value() && again->header == entry.header);
@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       header.kind == BlockKind::kData ? static_cast<std::uint32_t>(bytes.size()) : 0;
   header.checksummed = header.kind == BlockKind::kData;
   if (header.checksummed) header.checksum = Checksum(AsBytes(bytes));
-  Headers headers = EncodeEntry(header, {.stream = "demo"}, Place{1});
+  Headers headers = EncodeEntry(header, {.stream = "demo"}, 1);
   const std::uint64_t changed = input.Byte() % 4;
   if (changed < headers.size()) headers[changed].second = HeaderText(input);
   headers.emplace_back("Nats-Sequence", input.Byte() % 2 == 0 ? "2" : HeaderText(input));

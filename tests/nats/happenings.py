@@ -145,6 +145,17 @@ def check(subscriber: Process, produced: bytes, lossless: bool) -> None:
         raise AssertionError(f"{subscriber.name}: gaps {gaps}")
 
 
+def joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same bytes, without ranges that touch."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found
+
+
 def has(subscriber: Process, text: bytes) -> bool:
     return subscriber.output().endswith(text)
 
@@ -351,6 +362,7 @@ def somebody_else_writes(stage: Stage) -> None:
 
     # Such a message may take the place of one that is under way, and let the next one in.
     stage.produce(publisher, write_often, rate=16 * MIB)
+    wait_until(lambda: stage.top(stage.data)["cluster"]["lag_bytes"] == 0, "the cluster has what it will have")
     for part in range(3):
         write()
         text = lines(f"part {part}", 0, 20_000)
@@ -363,9 +375,14 @@ def somebody_else_writes(stage: Stage) -> None:
     write()
     publisher.signal(signal.SIGTERM)
     publisher.wait()
+    lacks = joined([(gap["from"], gap["to"]) for gap in publisher.events("cluster-gap")])
     write()
     publisher = stage.publish("again")
-    stage.end(publisher, subscribers)
+    stage.end(publisher, subscribers, lossless=False)
+    for subscriber in subscribers:
+        gaps = joined([(gap["from"], gap["to"]) for gap in subscriber.events("gap")])
+        if gaps != ([] if subscriber.name == "of-both" else lacks):
+            raise AssertionError(f"{subscriber.name}: gaps {gaps}, and the publisher said {lacks}")
 
 
 def what_is_older_is_in_the_cluster(stage: Stage) -> None:
@@ -470,10 +487,16 @@ def one_takes_over_from_a_busy_one(stage: Stage) -> None:
         raise AssertionError(f"the one that is fenced: status {status}")
     status = subscriber.wait()
     output = subscriber.output()
+    gaps = [(gap["from"], gap["to"]) for gap in subscriber.events("gap")]
+    # One block of the first one may have been refused, and the next one taken: that is told.
+    lost = sum(end - begin for begin, end in gaps)
     before = len(output) - len(second)
+    expected = stage.produced[:before + lost]
+    for begin, end in reversed(gaps):
+        expected = expected[:begin] + expected[end:]
     # Status 3: it cannot know that nothing was published behind what it has of the first one.
-    if status != 3 or subscriber.events("gap") or output != stage.produced[:before] + second:
-        raise AssertionError(f"status {status}, {len(output)} bytes, gaps {subscriber.events('gap')}")
+    if status != 3 or len(gaps) > 1 or output != expected + second:
+        raise AssertionError(f"status {status}, {len(output)} bytes, gaps {gaps}")
 
 
 def two_go_on_with_one_session(stage: Stage) -> None:

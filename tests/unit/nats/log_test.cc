@@ -29,26 +29,18 @@ BlockHeader Data() {
 }
 
 TEST(LogEntry, OfOneBlockSaysWhichItIsAndWhereItBelongs) {
-  const Headers headers = EncodeEntry(Data(), {.stream = "demo"}, Place{41});
+  const Headers headers = EncodeEntry(Data(), {.stream = "demo"}, 41);
   EXPECT_EQ(Value(headers, "Nats-Msg-Id"), "1f2e3d4c5b6a7988:1000");
   EXPECT_EQ(Value(headers, "Nats-Expected-Last-Sequence"), "41");
   EXPECT_EQ(Value(headers, "Pipedup-Block").size(), 2 * kHeaderBytes);
-}
-
-TEST(LogEntry, SaysWhichOneHasToBeBeforeItWhileThatIsNotKnown) {
-  const auto before = [](const Place& place) {
-    return Value(EncodeEntry(Data(), {.stream = "demo"}, place), "Nats-Expected-Last-Msg-Id");
-  };
-  EXPECT_EQ(before({41, IdOf(Data(), 40)}), "1f2e3d4c5b6a7988:1000");
-  EXPECT_EQ(before({41}), "(none)");
 }
 
 TEST(LogEntry, OfAMarkMayComeAgainElsewhere) {
   BlockHeader mark = Data();
   mark.kind = BlockKind::kHead;
   mark.length = 0;
-  EXPECT_NE(Value(EncodeEntry(mark, {.stream = "demo"}, Place{41}), "Nats-Msg-Id"),
-            Value(EncodeEntry(mark, {.stream = "demo"}, Place{42}), "Nats-Msg-Id"));
+  EXPECT_NE(Value(EncodeEntry(mark, {.stream = "demo"}, 41), "Nats-Msg-Id"),
+            Value(EncodeEntry(mark, {.stream = "demo"}, 42), "Nats-Msg-Id"));
 }
 
 TEST(LogEntry, IsReadAsItWasWritten) {
@@ -62,7 +54,7 @@ TEST(LogEntry, IsReadAsItWasWritten) {
                   .left = true};
   std::string why;
   const auto entry = DecodeEntry(
-      Message("any", EncodeEntry(header, note, Place{41}), AsBytes("text")), 42, &why);
+      Message("any", EncodeEntry(header, note, 41), AsBytes("text")), 42, &why);
   ASSERT_TRUE(entry) << why;
   EXPECT_EQ(entry->sequence, 42U);
   EXPECT_EQ(entry->header, header);
@@ -83,11 +75,11 @@ TEST(LogEntry, ThatIsDamagedIsNone) {
     EXPECT_FALSE(DecodeEntry(Message("any", headers, AsBytes(text)), 1, &why));
     return why;
   };
-  const Headers sound = EncodeEntry(header, {.stream = "demo"}, Place{0});
+  const Headers sound = EncodeEntry(header, {.stream = "demo"}, 0);
   EXPECT_EQ(why_not(sound, "texd"), "bad checksum");
   EXPECT_EQ(why_not(sound, "text and more"), "header and bytes differ in length");
   header.codec = Codec::kZstd;
-  EXPECT_THAT(why_not(EncodeEntry(header, {.stream = "demo"}, Place{0}), "text"),
+  EXPECT_THAT(why_not(EncodeEntry(header, {.stream = "demo"}, 0), "text"),
               testing::HasSubstr("compressed"));
   for (std::size_t i = 0; i < 2; ++i) {
     Headers damaged = sound;
