@@ -12,6 +12,29 @@ import { MAX_BLOCK_BYTES, VERSION } from './header.js';
 const LINGER_MS = 200;
 const UNREACHABLE_MS = 150;
 const MAX_UNSENT = 256;
+const AGAIN_MS = 5;
+
+/**
+ * Sends or receives once. That the socket could and then could not, as its peer left in between, is no failure: it is
+ * tried again.
+ *
+ * @param {import('zeromq').Socket} socket
+ * @param {() => Promise<void>} transfer
+ * @returns {Promise<Error | null>} why it failed
+ */
+async function goThrough(socket, transfer) {
+  for (;;) {
+    try {
+      await transfer();
+      return null;
+    } catch (error) {
+      if (socket.closed || error.code !== 'EAGAIN') return error;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, AGAIN_MS);
+    });
+  }
+}
 
 /**
  * @typedef {object} Handlers
@@ -114,14 +137,14 @@ export class Connection {
   }
 
   async #sendAll(socket, unsent) {
-    try {
-      while (unsent.length > 0) {
-        this.#unsentSince = performance.now();
-        await socket.send(unsent[0]);
-        unsent.shift();
+    while (unsent.length > 0) {
+      this.#unsentSince = performance.now();
+      const error = await goThrough(socket, () => socket.send(unsent[0]));
+      if (error !== null) {
+        if (!socket.closed) this.#handlers.failed(error);
+        return;
       }
-    } catch (error) {
-      if (!socket.closed) this.#handlers.failed(error);
+      unsent.shift();
     }
   }
 
@@ -157,9 +180,10 @@ export class Connection {
   async #receive(socket, handle) {
     while (!socket.closed) {
       let frames;
-      try {
+      const error = await goThrough(socket, async () => {
         frames = await socket.receive();
-      } catch (error) {
+      });
+      if (error !== null) {
         if (!socket.closed) this.#handlers.failed(error);
         return;
       }
